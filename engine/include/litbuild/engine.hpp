@@ -1,0 +1,204 @@
+// litbuild: launches data builds, tells their status, stops, archives and restores them.
+//
+//     litbuild::Engine engine({.root = "/data"});
+//     litbuild::Build build = engine.launch("contoso", R"({"steps": [{"name": "load", "command": ["./load.sh"]}]})");
+//     litbuild::Status status = build.wait();
+//
+// An Engine is a handle on a root folder and three plugins; it keeps no state of its own that a build depends on. Any number
+// of engines, in one process or many, on one host or many, may work on one root.
+//
+// Threads: every function of Engine and Build may be called from any thread at any time; all are const.
+// Errors: every function throws litbuild::Error (a code of a closed set, and one sentence that starts with the object), or
+// std::bad_alloc. What each one throws besides Code::timeout, Code::cancelled, Code::unavailable, Code::denied,
+// Code::no_space, Code::corrupt and Code::unsupported is said at it.
+// Manners: the engine installs no signal handler, does not wait for children that it did not start, and changes neither the
+// working directory, the umask nor the environment. A launch raises one SIGCHLD, as posix_spawn would.
+// Deadlines: a call without one gets Config::deadline; wait(), follow() and events() wait as long as it takes.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <litbuild/call.hpp>
+#include <litbuild/error.hpp>
+#include <litbuild/names.hpp>
+#include <litbuild/process.hpp>
+#include <litbuild/status.hpp>
+#include <litbuild/store.hpp>
+#include <litbuild/version.hpp>
+
+namespace litbuild {
+
+namespace detail {
+struct Core;
+}
+
+/// Which plugin serves an interface, and what it is configured with.
+struct PluginChoice {
+    std::string plugin;          ///< its name; linked-in plugins are looked for first, then plugin folders
+    std::string config = "{}";   ///< a JSON object. A store without "root" is given Config::root
+};
+
+struct Config {
+    /// Folder of the teams: build 19 of contoso is ROOT/contoso/logs/19. Must exist. Default: /data.
+    std::filesystem::path root = "/data";
+    PluginChoice store{.plugin = "local-fs"};
+    PluginChoice status{.plugin = "local-fs"};
+    PluginChoice process{.plugin = "local-process"};
+    /// Absolute folders that are searched for plugin manifests (NAME.json), in order. Default: the folder of the
+    /// installation. A plugin has all the rights of this process; a file or folder that others may write is refused.
+    std::vector<std::filesystem::path> plugin_folders;
+    /// Plugins that are linked in, besides local-fs and local-process. Borrowed; must live as long as the process.
+    std::vector<const lb_plugin *> linked;
+    /// The program that runs inside a build. Default: litbuild-runner beside this program, or of the installation.
+    std::filesystem::path runner;
+    /// For calls that bring no deadline of their own. Default: 30 s. Zero: none.
+    std::chrono::milliseconds deadline = std::chrono::seconds(30);
+    /// How builds are stopped, unless their spec or the call says otherwise. Default: TERM, 10 s, then KILL, 60 s.
+    StopPlan stop = {{15, std::chrono::seconds(10)}, {9, std::chrono::seconds(60)}};
+    /// Receives one line for the operator; `level` is one of LB_LOG_*. Any thread. Default: nothing is logged.
+    std::function<void(int level, std::string_view line)> log;
+
+    /// From a JSON object with the keys root, store, status, process ({"plugin": NAME, ...its own}), plugin_folders, runner,
+    /// deadline ("30s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all may be left out.
+    /// `source` starts the sentences of errors. Code::invalid: not JSON, an unknown key, a value that makes no sense.
+    static Config from_json(std::string_view text, const std::string &source = "configuration");
+    /// Code::not_found: no such file.
+    static Config from_file(const std::filesystem::path &file);
+};
+
+/// Which builds of a team. The default is the main list, whole.
+struct Filter {
+    Scope scope = Scope::live;
+    std::optional<std::string> tag;     ///< only builds that have it
+    std::optional<State> state;         ///< only builds that are in it
+    uint64_t limit = 0;                 ///< at most so many; 0: all
+    int64_t before = 0;                 ///< only run ids below this one; 0: all. For the next page: the last run id
+};
+
+struct StopOptions {
+    std::optional<StopPlan> plan;                      ///< default: the spec's, else Config::stop
+    std::optional<std::chrono::milliseconds> grace;    ///< of the plan's first step; zero: kill at once
+    std::string by;                                    ///< who asks. Default: user@host of this process
+    std::string reason;                                ///< why, for the status
+};
+
+struct StopResult {
+    enum class Outcome {
+        stopped,            ///< no process of the build is alive
+        already_finished,   ///< it had ended by itself; its status stays what it was
+        requested,          ///< it runs where this host cannot reach; the request lies in its folder, unanswered so far
+        incomplete,         ///< see report.survivors
+    };
+    Outcome outcome = Outcome::stopped;
+    std::string message;    ///< "Build id 19 has been stopped"
+    StopReport report;      ///< what the process controller saw
+};
+
+/// What a list shows of a build.
+struct Summary {
+    BuildName name;
+    std::filesystem::path path;
+    bool archived = false;
+    std::vector<std::string> tags;
+    Status status;
+};
+
+/// As one JSON object on one line: team runid path archived tags state time step steps progress exit error stopped_by reason,
+/// and more. Times are RFC 3339 in UTC; what is not known is null.
+std::string to_json(const Summary &summary);
+std::string to_json(const StopResult &result, const BuildName &build);
+/// "2024-06-08T16:40:31.123456Z"; empty for 0.
+std::string to_rfc3339(Timestamp time);
+
+/// Names a build. Making one asks nothing; a build that does not exist is Code::not_found at first use.
+/// A plain handle: copy it, keep it, use it from any thread; it keeps what it needs of its engine alive.
+class Build {
+public:
+    const std::string &team() const noexcept { return name_.team; }
+    int64_t runid() const noexcept { return name_.runid; }
+
+    /// The folder of the artifacts, where it is now.
+    std::filesystem::path path(Call call = {}) const;
+    std::vector<std::string> tags(Call call = {}) const;
+    /// Removes, then adds those that are missing; returns the tags as they are then. Code::invalid: not a tag.
+    std::vector<std::string> edit_tags(const std::vector<std::string> &add, const std::vector<std::string> &remove = {},
+                                       Call call = {}) const;
+
+    /// Hides the build from the main list; returns the new path, also when it is archived already.
+    /// Code::refused: it is running.
+    std::filesystem::path archive(Call call = {}) const;
+    /// The way back, likewise.
+    std::filesystem::path restore(Call call = {}) const;
+
+    Status get_status(Call call = {}) const;
+    /// Path, tags and status in one.
+    Summary summary(Call call = {}) const;
+    /// Stops the process and all its subprocesses. Returns when none is alive, or when the plan is at its end.
+    /// Without a deadline the call may take as long as the plan.
+    StopResult stop(const StopOptions &options = {}, Call call = {}) const;
+
+    /// Waits until the build has ended; returns its status. Code::timeout: it has not by the call's deadline.
+    Status wait(Call call = {}) const;
+    /// The log from `offset` on, as it grows, until the build has ended, the sink returns false, or the deadline passes.
+    /// Returns the offset behind the last byte that was given.
+    uint64_t follow(const TextSink &sink, Call call = {}, uint64_t offset = 0) const;
+    /// The events behind `cursor` (0: from the first). Where there is none yet: waits for one; nothing comes back once the
+    /// build has ended or the deadline has passed.
+    std::vector<Event> events(uint64_t cursor = 0, Call call = {}) const;
+    /// Bytes of a file in the build's folder. Code::not_found: no such file.
+    void read(std::string_view file, const TextSink &sink, uint64_t offset = 0, uint64_t max = 0, Call call = {}) const;
+
+private:
+    friend class Engine;
+    Build(std::shared_ptr<const detail::Core> core, BuildName name);
+    std::shared_ptr<const detail::Core> core_;
+    BuildName name_;
+};
+
+/// A plugin that this engine knows of.
+struct PluginInfo {
+    std::string name;
+    std::string version;
+    std::string abi;                        ///< "1.0"
+    std::vector<std::string> interfaces;    ///< "store", "status", "process"
+    std::filesystem::path file;             ///< empty: linked in
+    std::string problem;                    ///< why it cannot be used; empty: it can
+};
+
+class Engine {
+public:
+    /// Opens the three plugins. Code::invalid: the configuration makes no sense. Code::not_found: the root, the runner or a
+    /// plugin is not there. Code::denied: a plugin's file or folder may be written by others.
+    explicit Engine(Config config = {});
+    ~Engine();
+    Engine(Engine &&) noexcept;
+    Engine &operator=(Engine &&) noexcept;
+
+    /// Code::invalid: not a team name or not a run id.
+    Build build(const std::string &team, int64_t runid) const;
+    /// A team's builds, the newest first. Code::not_found: no such team.
+    std::vector<Build> get_builds(const std::string &team, const Filter &filter = {}, Call call = {}) const;
+    /// The same with path, tags and status of each.
+    std::vector<Summary> list(const std::string &team, const Filter &filter = {}, Call call = {}) const;
+    /// A new build, running. `spec` is a JSON object:
+    ///   steps        [{"name", "command": ["PROGRAM", "ARG", ...], "environment", "time_limit"}, ...]; at least one
+    ///   name tags environment time_limit stop limits left_overs linger process; all may be left out
+    /// The steps run one after the other in the build's folder; the first that fails ends the build.
+    /// Code::invalid: the spec makes no sense, or its first program is not there; then no build was made.
+    Build launch(const std::string &team, std::string_view spec, Call call = {}) const;
+    std::vector<std::string> teams(Call call = {}) const;
+    /// Linked-in plugins and those found in the plugin folders. Loads none.
+    std::vector<PluginInfo> plugins() const;
+
+private:
+    std::shared_ptr<const detail::Core> core_;
+};
+
+}  // namespace litbuild

@@ -1,0 +1,214 @@
+#include "journal.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace runner {
+
+using boost::json::object;
+using boost::json::value;
+using litbuild::Status;
+using litbuild::Step;
+using litbuild::Timestamp;
+
+namespace {
+
+constexpr const char *reserve = ".control/.reserve";
+
+Timestamp now()
+{
+    timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return static_cast<Timestamp>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+value text_of(Timestamp time)
+{
+    if (time == 0) return nullptr;
+    const time_t seconds = static_cast<time_t>(time / 1'000'000'000);
+    tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    char out[48];
+    std::snprintf(out, sizeof out, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1,
+                  parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                  static_cast<int>(time % 1'000'000'000 / 1000));
+    return out;
+}
+
+value or_null(const std::string &text) { return text.empty() ? value(nullptr) : value(text); }
+value or_null(int signal) { return signal == 0 ? value(nullptr) : value(signal); }
+template <class Number>
+value or_null(const std::optional<Number> &number)
+{
+    return number ? value(*number) : value(nullptr);
+}
+
+void write_all(const std::string &object, int fd, const std::string &text)
+{
+    size_t done = 0;
+    while (done < text.size()) {
+        const ssize_t put = ::write(fd, text.data() + done, text.size() - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) throw litbuild::os_error(object, "write its status", errno);
+        done += static_cast<size_t>(put);
+    }
+}
+
+}  // namespace
+
+std::string clean(std::string_view text, size_t most)
+{
+    std::string out;
+    size_t at = 0;
+    while (at < text.size() && out.size() < most) {
+        size_t size = 1;
+        while (size < 4 && at + size < text.size() && (static_cast<unsigned char>(text[at + size]) & 0xc0) == 0x80)
+            ++size;
+        const std::string_view character = text.substr(at, size);
+        if (!litbuild::is_utf8(character)) {
+            out += "\xef\xbf\xbd";
+            ++at;
+            continue;
+        }
+        const bool control = size == 1 && (static_cast<unsigned char>(text[at]) < 0x20 || text[at] == 0x7f);
+        out += control ? std::string_view(" ") : character;
+        at += size;
+    }
+    return out;
+}
+
+Journal::Journal(std::string object, int folder, const std::vector<std::string> &steps)
+    : object_(std::move(object)), folder_(folder)
+{
+    events_.reset(::openat(folder, "events.jsonl", O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+    if (!events_) throw litbuild::os_error(object_, "open its events.jsonl", errno);
+    struct stat info{};
+    if (::fstat(events_.get(), &info) != 0 || !S_ISREG(info.st_mode))
+        throw litbuild::Error(litbuild::Code::corrupt, object_ + ": events.jsonl is not a regular file");
+    offset_ = static_cast<uint64_t>(info.st_size);
+    // The launching engine wrote one event, `queued`; a line that it could not finish is ended here.
+    seq_ = 1;
+    char last = '\n';
+    if (offset_ > 0 && ::pread(events_.get(), &last, 1, info.st_size - 1) == 1 && last != '\n') {
+        write_all(object_, events_.get(), "\n");
+        ++offset_;
+    }
+    for (const std::string &name : steps) {
+        Step step;
+        step.name = name;
+        status_.steps.push_back(step);
+    }
+    status_.created = static_cast<Timestamp>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+void Journal::write(const char *type, object members, Sync sync)
+{
+    const Timestamp time = now();
+    status_.time = time;
+    if (status_.state == litbuild::State::running && status_.started == 0) status_.started = time;
+    if (litbuild::is_terminal(status_.state)) status_.ended = time;
+    if (const value *index = members.if_contains("step")) {
+        Step &step = status_.steps[static_cast<size_t>(index->as_int64())];
+        if (std::string_view(type) == "step_started") step.started = time;
+        if (std::string_view(type) == "step_ended") step.ended = time;
+    }
+    object event;
+    event["seq"] = ++seq_;
+    event["time"] = text_of(time);
+    event["type"] = type;
+    event["state"] = litbuild::name(status_.state);
+    for (auto &member : members) event.insert_or_assign(member.key(), std::move(member.value()));
+    const std::string line = boost::json::serialize(event) + "\n";
+    append(line);
+    offset_ += line.size();
+    if (sync == Sync::yes) ::fdatasync(events_.get());
+    try {
+        write_snapshot(sync);
+    } catch (const litbuild::Error &e) {
+        if (!make_room(e)) throw;
+        write_snapshot(sync);
+    }
+}
+
+void Journal::append(const std::string &line)
+{
+    const auto put = [&] {
+        try {
+            write_all(object_, events_.get(), line);
+        } catch (...) {
+            // Half a line would spoil the next one.
+            (void)!::ftruncate(events_.get(), static_cast<off_t>(offset_));
+            throw;
+        }
+    };
+    try {
+        put();
+    } catch (const litbuild::Error &e) {
+        if (!make_room(e)) throw;
+        put();
+    }
+}
+
+void Journal::reserve_room()
+{
+    const litbuild::linux_::Descriptor file(
+        ::openat(folder_, reserve, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (file) (void)!::posix_fallocate(file.get(), 0, 65536);
+}
+
+bool Journal::make_room(const litbuild::Error &error)
+{
+    return error.code() == litbuild::Code::no_space && ::unlinkat(folder_, reserve, 0) == 0;
+}
+
+void Journal::release_room()
+{
+    ::unlinkat(folder_, reserve, 0);
+}
+
+void Journal::write_snapshot(Sync sync)
+{
+    boost::json::array steps;
+    for (const Step &step : status_.steps)
+        steps.push_back({{"name", step.name},
+                         {"state", litbuild::name(step.state)},
+                         {"parent", step.parent},
+                         {"exit", or_null(step.exit_code)},
+                         {"signal", or_null(step.signal)},
+                         {"started", text_of(step.started)},
+                         {"ended", text_of(step.ended)},
+                         {"progress", or_null(step.progress)}});
+    const object snapshot = {{"seq", seq_},
+                             {"offset", offset_},
+                             {"state", litbuild::name(status_.state)},
+                             {"time", text_of(status_.time)},
+                             {"created", text_of(status_.created)},
+                             {"started", text_of(status_.started)},
+                             {"ended", text_of(status_.ended)},
+                             {"current_step", or_null(status_.current_step)},
+                             {"exit", or_null(status_.exit_code)},
+                             {"signal", or_null(status_.signal)},
+                             {"progress", or_null(status_.progress)},
+                             {"message", or_null(status_.message)},
+                             {"error", or_null(status_.error)},
+                             {"stopped_by", or_null(status_.stopped_by)},
+                             {"reason", or_null(status_.reason)},
+                             {"steps", std::move(steps)},
+                             {"detail", detail_}};
+    {
+        const litbuild::linux_::Descriptor file(
+            ::openat(folder_, ".status.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
+        if (!file) throw litbuild::os_error(object_, "write its status.json", errno);
+        write_all(object_, file.get(), boost::json::serialize(snapshot) + "\n");
+        if (sync == Sync::yes) ::fdatasync(file.get());
+    }
+    if (::renameat(folder_, ".status.new", folder_, "status.json") != 0)
+        throw litbuild::os_error(object_, "write its status.json", errno);
+    if (sync == Sync::yes) ::fsync(folder_);
+}
+
+}  // namespace runner

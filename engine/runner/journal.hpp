@@ -1,0 +1,50 @@
+// The build's status on disk, and its only writer: `events.jsonl`, one event a line, is the truth; `status.json` is the sum
+// of the events so far, replaced whole, for those who only want to know how it stands.
+//
+// An event is written before the snapshot that includes it, so that a snapshot is at worst behind; it says up to which byte
+// of the events it goes. State changes are synced to disk; progress is not.
+#pragma once
+
+#include <boost/json.hpp>
+
+#include <litbuild/linux/descriptor.hpp>
+#include <litbuild/status.hpp>
+
+namespace runner {
+
+class Journal {
+public:
+    /// Opens the folder's events behind those that the launching engine wrote. Throws litbuild::Error.
+    Journal(std::string object, int folder, const std::vector<std::string> &steps);
+
+    litbuild::Status &status() noexcept { return status_; }
+
+    enum class Sync { no, yes };
+    /// Writes one event: the members given, behind seq, time, type and the state of status(). Then the snapshot.
+    /// Throws litbuild::Error, e.g. where the disk is full.
+    void write(const char *type, boost::json::object members, Sync sync);
+    /// Members that stand in `detail` of the snapshot from here on.
+    boost::json::object &detail() noexcept { return detail_; }
+
+    /// Keeps some disk space, so that the last word can be written on a full disk; and gives it back.
+    void reserve_room();
+    void release_room();
+
+private:
+    void append(const std::string &line);
+    void write_snapshot(Sync sync);
+    bool make_room(const litbuild::Error &error);
+
+    std::string object_;
+    int folder_;
+    litbuild::linux_::Descriptor events_;
+    uint64_t offset_ = 0;
+    uint64_t seq_ = 0;
+    litbuild::Status status_;
+    boost::json::object detail_;
+};
+
+/// Text of foreign origin as UTF-8: what is not becomes U+FFFD, control characters become spaces, cut to `most` bytes.
+std::string clean(std::string_view text, size_t most = 1000);
+
+}  // namespace runner

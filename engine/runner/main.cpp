@@ -1,0 +1,97 @@
+// litbuild-runner FOLDER
+//
+// The program inside a build: it runs the steps that FOLDER/build.json names, and is the only writer of the build's status.
+// It outlives who launched it; everything it knows that others need is a file in the folder. A build is run once: who comes
+// second finds `.control/runner` and leaves.
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "supervisor.hpp"
+
+namespace {
+
+using litbuild::Code;
+using litbuild::Error;
+using litbuild::linux_::Descriptor;
+
+void say(int ready, const std::string &word)
+{
+    if (ready < 0) return;
+    (void)!::write(ready, word.data(), word.size());
+    ::close(ready);
+}
+
+/// Writes a new file; `exclusive` where it must not be there yet.
+void put(const std::string &object, int folder, const char *name, const std::string &text, int exclusive)
+{
+    const Descriptor file(::openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | exclusive, 0666));
+    if (!file && errno == EEXIST) throw Error(Code::exists, object + ": was started before; a build runs once");
+    if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        throw litbuild::os_error(object, std::string("write ") + name, errno);
+}
+
+void claim(const runner::Setup &setup, int folder, const std::string &identity)
+{
+    ::mkdirat(folder, ".control", 0777);
+    utsname names{};
+    ::uname(&names);
+    put(setup.object(), folder, ".control/runner",
+        std::string("host ") + names.nodename + "\nboot " + litbuild::linux_::boot_id() + "\n" + identity, O_EXCL);
+    if (setup.token.empty()) return;
+    put(setup.object(), folder, ".control/.token.new", setup.token + identity, 0);
+    if (::renameat(folder, ".control/.token.new", folder, ".control/token") != 0)
+        throw litbuild::os_error(setup.object(), "write its token", errno);
+}
+
+int run(runner::Setup &setup)
+{
+    const Descriptor folder(::open(setup.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder || ::fchdir(folder.get()) != 0) throw litbuild::os_error(setup.folder, "enter it", errno);
+    // In a session of its own already where the controller saw to it.
+    ::setsid();
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    ::prctl(PR_SET_NAME, "litbuild-runner");
+
+    const pid_t pid = ::getpid();
+    const auto stat = litbuild::linux_::stat_of(pid);
+    const std::string start = std::to_string(stat ? stat->start : 0);
+    claim(setup, folder.get(), "pid " + std::to_string(pid) + "\nstart " + start + "\n");
+
+    std::vector<std::string> names;
+    for (const runner::StepSpec &step : setup.steps) names.push_back(step.name);
+    runner::Journal journal(setup.object(), folder.get(), names);
+    boost::system::error_code error;
+    const boost::json::value detail = boost::json::parse(setup.detail.empty() ? "{}" : setup.detail, error);
+    if (!error && detail.is_object()) journal.detail() = detail.as_object();
+    runner::Supervisor supervisor(setup, journal, folder.get());
+    say(setup.ready_fd, "ok " + std::to_string(pid) + " " + start + "\n");
+    setup.ready_fd = -1;
+    return supervisor.run();
+}
+
+}  // namespace
+
+int main(int argc, char **argv)
+{
+    runner::Setup setup = runner::read_environment();
+    try {
+        if (argc != 2) throw Error(Code::invalid, "litbuild-runner: usage: litbuild-runner FOLDER");
+        runner::read_spec(setup, argv[1]);
+        if (setup.detach) {
+            const pid_t child = ::fork();
+            if (child < 0) throw litbuild::os_error(setup.object(), "go on in the background", errno);
+            if (child > 0) ::_exit(0);
+        }
+        return run(setup);
+    } catch (const std::exception &e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        say(setup.ready_fd, std::string("error ") + e.what() + "\n");
+        return 125;
+    }
+}

@@ -1,0 +1,67 @@
+// What the runner is to do: the spec out of build.json, and what its controller tells it in the environment.
+//
+// Variables of the controller, all optional; none reaches the steps:
+//   LITBUILD_RUNNER_READY       descriptor for the runner's word: "ok PID START\n" or "error SENTENCE\n"
+//   LITBUILD_RUNNER_DETACH      1: go on in a child, so that the launching process has none to wait for
+//   LITBUILD_RUNNER_TOKEN       the controller's token; the lines "pid N" and "start N" are added, and it is kept in
+//                               `.control/token` before the runner is ready
+//   LITBUILD_RUNNER_DETAIL      JSON object for the status
+//   LITBUILD_RUNNER_KILL_GROUP  folder of a version 2 control group that holds the steps and may be killed as one
+//   LITBUILD_RUNNER_GROUPS      folders, ':' between them, of control groups that each step is put into
+//   LITBUILD_RUNNER_RLIMITS     "nproc=N;as=BYTES;cpu=SECONDS"
+#pragma once
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <litbuild/process.hpp>
+
+namespace runner {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct StepSpec {
+    std::string name;
+    std::vector<std::string> command;
+    std::vector<std::string> environment;   ///< NAME=value
+    Milliseconds time_limit{};              ///< 0: none
+};
+
+struct Rlimit {
+    int resource;
+    rlim_t value;
+};
+
+struct Setup {
+    std::string folder;   ///< absolute
+    std::string team;
+    int64_t runid = 0;
+    std::string uuid;
+    std::vector<StepSpec> steps;
+    std::vector<std::string> environment;
+    Milliseconds time_limit{};
+    litbuild::StopPlan stop;
+    bool kill_left_overs = true;
+    Milliseconds linger{};
+
+    int ready_fd = -1;
+    bool detach = false;
+    std::string token;
+    std::string detail;
+    std::string kill_group;
+    std::vector<std::string> groups;
+    std::vector<Rlimit> rlimits;
+
+    std::string object() const { return team + "/" + std::to_string(runid); }
+};
+
+/// Reads the environment and FOLDER/build.json. Throws litbuild::Error.
+/// Takes the variables above out of the environment of this process, which is the runner's own.
+Setup read_environment();
+void read_spec(Setup &setup, const std::string &folder);
+
+}  // namespace runner

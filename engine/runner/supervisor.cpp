@@ -1,0 +1,585 @@
+#include "supervisor.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "spawn_step.hpp"
+
+namespace runner {
+
+using boost::json::object;
+using boost::json::value;
+using litbuild::State;
+using litbuild::Status;
+using litbuild::Step;
+using litbuild::StopPlan;
+using litbuild::StopStep;
+using litbuild::linux_::Cgroup;
+using litbuild::linux_::Descriptor;
+using litbuild::linux_::Held;
+using Sync = Journal::Sync;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr size_t most_steps = 1000;
+constexpr int most_reaped_at_once = 64;
+constexpr auto progress_interval = 500ms;
+
+std::string seconds_text(std::chrono::nanoseconds time)
+{
+    const int64_t ms = std::chrono::duration_cast<Milliseconds>(time).count();
+    if (ms % 1000 != 0) return std::to_string(ms) + "ms";
+    if (ms % 60'000 != 0 || ms == 0) return std::to_string(ms / 1000) + "s";
+    if (ms % 3'600'000 != 0) return std::to_string(ms / 60'000) + "m";
+    return std::to_string(ms / 3'600'000) + "h";
+}
+
+std::string signal_text(int signal)
+{
+    const char *name = ::sigabbrev_np(signal);
+    return "signal " + std::to_string(signal) + (name ? " (SIG" + std::string(name) + ")" : "");
+}
+
+// The pages of the start are not needed while the build runs. The program is static and never written to, so what is
+// given back comes from the page cache again when it is needed.
+void give_back_pages()
+{
+    extern char program_begin __asm__("__executable_start");
+    extern char program_end __asm__("__etext");
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const uintptr_t from = reinterpret_cast<uintptr_t>(&program_begin) / page * page;
+    const uintptr_t to = reinterpret_cast<uintptr_t>(&program_end) / page * page;
+    ::madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
+    : setup_(setup), journal_(journal), folder_(folder), report_(setup.object(), folder)
+{
+    const auto need = [&](Descriptor &out, int fd, const char *what) {
+        out.reset(fd);
+        if (!out) throw litbuild::os_error(setup.object(), what, errno);
+    };
+    if (!setup.kill_group.empty()) {
+        group_ = Cgroup::open(setup.kill_group);
+        group_events_.reset(::open((setup.kill_group + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+    }
+    need(log_, ::openat(folder, "log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666), "open its log");
+    sigset_t heard_signals;
+    ::sigemptyset(&heard_signals);
+    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&heard_signals, signal);
+    ::sigprocmask(SIG_SETMASK, &heard_signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    need(signals_, ::signalfd(-1, &heard_signals, SFD_CLOEXEC | SFD_NONBLOCK), "read signals");
+    // Without inotify (a full table of watches) the controller's signal still brings the request.
+    watch_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const std::string control = "/proc/self/fd/" + std::to_string(folder) + "/.control";
+    if (watch_) ::inotify_add_watch(watch_.get(), control.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
+
+    journal_.status().state = State::running;
+    if (setup.time_limit > 0ms) build_due_ = Clock::now() + setup.time_limit;
+}
+
+int Supervisor::run()
+{
+    journal_.reserve_room();
+    write("running", {{"detail", journal_.detail()}}, Sync::no);
+    // A stop may have been asked for before there was anybody to hear it.
+    read_requests();
+    for (;;) {
+        more_to_reap_ = reap();
+        if (phase_ == Phase::running && leader_ == 0) start_next_step();
+        if (phase_ != Phase::running && leader_ == 0 && tree_is_empty()) return last_word();
+        advance();
+        sleep();
+    }
+}
+
+// ------------------------------------------------------------------------------------------------- steps
+
+void Supervisor::start_next_step()
+{
+    if (next_step_ >= setup_.steps.size()) {
+        decide({State::complete, 0, 0, ""});
+        return;
+    }
+    const size_t index = next_step_++;
+    const StepSpec &spec = setup_.steps[index];
+    Status &status = journal_.status();
+    step_ = index;
+    status.steps[index].state = State::running;
+    status.current_step = index;
+    status.message.clear();
+    status.progress = static_cast<double>(index) / static_cast<double>(setup_.steps.size());
+    write("step_started", {{"step", index}}, Sync::no);
+    if (phase_ != Phase::running) return;
+
+    const StartedStep started = spawn_step(setup_, spec, log_.get());
+    if (!started.in_groups && group_) {
+        group_ = Cgroup();
+        group_events_.reset();
+        journal_.detail()["containment"] = "subreaper";
+    }
+    if (started.exec_errno != 0) {
+        status.steps[index].state = State::error;
+        write("step_ended", {{"step", index}, {"state_of_step", "error"}}, Sync::no);
+        step_.reset();
+        decide({State::error, std::nullopt, 0,
+                "step '" + spec.name + "': cannot start '" + clean(spec.command[0], 200) + "': " +
+                    ::strerrordesc_np(started.exec_errno)});
+        return;
+    }
+    leader_ = started.pid;
+    if (spec.time_limit > 0ms) step_due_ = Clock::now() + spec.time_limit;
+}
+
+void Supervisor::step_ended(int wait_status)
+{
+    leader_ = 0;
+    step_due_ = {};
+    if (!step_) return;
+    const size_t index = *step_;
+    step_.reset();
+    Step &step = journal_.status().steps[index];
+    const bool by_signal = WIFSIGNALED(wait_status);
+    const int code = by_signal ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    const bool stopping = verdict_ && phase_ != Phase::lingering;
+    const bool good = !by_signal && code == 0;
+    step.state = good ? State::complete : stopping && verdict_->state == State::stopped ? State::stopped : State::failed;
+    step.exit_code = code;
+    step.signal = by_signal ? WTERMSIG(wait_status) : 0;
+    if (good) step.progress = 1.0;
+    end_part(step.state);
+    object members = {{"step", index}, {"state_of_step", litbuild::name(step.state)}, {"exit", code}};
+    if (by_signal) members["signal"] = step.signal;
+    write("step_ended", std::move(members), Sync::no);
+    if (good || verdict_) return;
+    Verdict verdict{State::failed, code, step.signal, "step '" + step.name + "' "};
+    if (ran_out_of_memory()) verdict.error += "ran out of memory: the limit of the build was reached";
+    else if (by_signal && step.signal == SIGXCPU) verdict.error += "used up its CPU time limit";
+    else if (by_signal) verdict.error += "was ended by " + signal_text(step.signal) + ", not sent by litbuild";
+    else verdict.error += "exited with " + std::to_string(code);
+    decide(std::move(verdict));
+}
+
+void Supervisor::end_part(State state)
+{
+    if (!part_) return;
+    Step &part = journal_.status().steps[*part_];
+    part.state = state;
+    if (state == State::complete) part.progress = 1.0;
+    const object members = {{"step", *part_}, {"state_of_step", litbuild::name(state)}};
+    part_.reset();
+    write("step_ended", members, Sync::no);
+}
+
+void Supervisor::decide(Verdict verdict)
+{
+    verdict_ = std::move(verdict);
+    if (phase_ != Phase::running) return;
+    phase_ = Phase::lingering;
+    if (setup_.kill_left_overs) linger_due_ = Clock::now() + setup_.linger;
+}
+
+// What is not ended when the tree is empty has no process: it was never started, or its program is gone.
+void Supervisor::close_steps()
+{
+    Status &status = journal_.status();
+    for (Step &step : status.steps)
+        if (is_active(step.state) && step.state != State::queued) step.state = State::stopped;
+    status.current_step.reset();
+}
+
+bool Supervisor::reap()
+{
+    for (int reaped = 0; reaped < most_reaped_at_once; ++reaped) {
+        int wait_status = 0;
+        const pid_t pid = ::waitpid(-1, &wait_status, WNOHANG | __WALL);
+        if (pid <= 0) return false;
+        if (phase_ == Phase::killing && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL) ++killed_;
+        if (pid == leader_) step_ended(wait_status);
+    }
+    return true;
+}
+
+bool Supervisor::tree_is_empty() const
+{
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD) return false;
+    return !group_ || !group_.populated();
+}
+
+// -------------------------------------------------------------------------------------------------- stop
+
+void Supervisor::read_requests()
+{
+    const Descriptor control(::openat(folder_, ".control", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!control) return;
+    const std::string path = "/proc/self/fd/" + std::to_string(control.get());
+    DIR *dir = ::opendir(path.c_str());
+    if (!dir) return;
+    std::vector<std::string> found;
+    while (const dirent *entry = ::readdir(dir)) {
+        const std::string name = entry->d_name;
+        if (name.rfind("stop.", 0) == 0 && !requests_.contains(name)) found.push_back(name);
+    }
+    ::closedir(dir);
+    for (const std::string &name : found) {
+        const std::optional<std::string> text = litbuild::linux_::slurp(name.c_str(), control.get());
+        if (!text) continue;
+        boost::system::error_code error;
+        const value parsed = boost::json::parse(*text, error);
+        if (error || !parsed.is_object()) continue;
+        requests_.insert(name);
+        const object &wish = parsed.as_object();
+        const auto word = [&](const char *key) {
+            const value *member = wish.if_contains(key);
+            return member && member->is_string() ? clean(member->as_string()) : std::string();
+        };
+        StopPlan plan;
+        if (const value *steps = wish.if_contains("plan"); steps && steps->is_array()) {
+            for (const value &step : steps->as_array()) {
+                const value *signal = step.is_object() ? step.as_object().if_contains("signal") : nullptr;
+                const value *grace = step.is_object() ? step.as_object().if_contains("grace_ms") : nullptr;
+                if (!signal || !grace || !signal->is_int64() || !grace->is_int64()) continue;
+                plan.push_back({static_cast<int>(std::clamp<int64_t>(signal->as_int64(), 1, 64)),
+                                Milliseconds(std::clamp<int64_t>(grace->as_int64(), 0, 1'000'000'000))});
+            }
+        }
+        if (plan.empty() || plan.back().signal != SIGKILL) plan = setup_.stop;
+        request(word("by"), word("reason"), plan);
+    }
+}
+
+void Supervisor::request(const std::string &by, const std::string &reason, const StopPlan &plan)
+{
+    if (!verdict_) {
+        Status &status = journal_.status();
+        status.state = State::stopping;
+        status.stopped_by = by;
+        status.reason = reason;
+        verdict_ = Verdict{State::stopped, std::nullopt, 0, ""};
+        write("stopping", {{"stopped_by", by}, {"reason", reason}}, Sync::yes);
+    }
+    begin_stop(plan);
+}
+
+void Supervisor::begin_stop(const StopPlan &plan)
+{
+    const Clock::time_point now = Clock::now();
+    Clock::time_point kill_at = now;
+    for (const StopStep &step : plan)
+        if (step.signal != SIGKILL) kill_at += step.grace;
+    if (phase_ == Phase::stopping || phase_ == Phase::killing) {
+        kill_at_ = std::min(kill_at_, kill_at);
+        return;
+    }
+    phase_ = Phase::stopping;
+    stop_began_ = now;
+    plan_ = plan;
+    plan_at_ = 0;
+    kill_at_ = kill_at;
+    next_plan_step();
+}
+
+void Supervisor::next_plan_step()
+{
+    const StopStep &step = plan_[std::min(plan_at_, plan_.size() - 1)];
+    ++plan_at_;
+    if (step.signal == SIGKILL || plan_at_ > plan_.size() || Clock::now() >= kill_at_) {
+        phase_ = Phase::killing;
+        plan_due_ = Clock::now() + std::max<std::chrono::nanoseconds>(plan_.back().grace, 1s);
+        kill_pass();
+        return;
+    }
+    plan_due_ = Clock::now() + step.grace;
+    const auto signal_it = [&](const Held &held) {
+        litbuild::linux_::send(held.pidfd, step.signal);
+        litbuild::linux_::send(held.pidfd, SIGCONT);
+    };
+    // By group first: it also knows those whose parents end while we walk down the tree.
+    std::set<pid_t> told;
+    for (const Held &held : litbuild::linux_::members_of(group_)) {
+        signal_it(held);
+        told.insert(held.pid);
+    }
+    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {}))
+        if (!told.contains(held.pid)) signal_it(held);
+}
+
+void Supervisor::kill_pass()
+{
+    if (group_ && group_.populated()) {
+        group_.kill();
+    } else {
+        // Stopped as they are found, so that none can fork unseen; killed when a walk finds nobody new.
+        std::vector<Held> found;
+        for (size_t round = 0, before = 0; round < 16; ++round) {
+            found = litbuild::linux_::descendants_of(
+                ::getpid(), [](const Held &held) { litbuild::linux_::send(held.pidfd, SIGSTOP); });
+            if (found.size() == before) break;
+            before = found.size();
+        }
+        for (const Held &held : found) litbuild::linux_::send(held.pidfd, SIGKILL);
+        if (group_) escaped_ += found.size();
+    }
+    kill_again_ = Clock::now() + kill_pause_;
+    kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
+}
+
+void Supervisor::name_survivors()
+{
+    survivors_named_ = true;
+    boost::json::array survivors;
+    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {})) {
+        const auto stat = litbuild::linux_::stat_of(held.pid);
+        survivors.push_back({{"pid", held.pid},
+                             {"command", clean(litbuild::linux_::command_of(held.pid), 200)},
+                             {"state", stat ? std::string(1, stat->state) : std::string()},
+                             {"where", litbuild::linux_::line_of(litbuild::linux_::proc_path(held.pid, "wchan").c_str())}});
+        if (survivors.size() == 100) break;
+    }
+    write("stop_incomplete", {{"survivors", std::move(survivors)}}, Sync::yes);
+}
+
+void Supervisor::time_limit_reached()
+{
+    const bool of_step = step_due_ != Clock::time_point{} && Clock::now() >= step_due_;
+    const std::string text =
+        of_step && step_ ? "step '" + setup_.steps[*step_].name + "' reached its time limit of " +
+                               seconds_text(setup_.steps[*step_].time_limit)
+                         : "the build reached its time limit of " + seconds_text(setup_.time_limit);
+    step_due_ = build_due_ = {};
+    Status &status = journal_.status();
+    status.state = State::stopping;
+    status.reason = text;
+    verdict_ = Verdict{State::failed, std::nullopt, 0, text};
+    write("stopping", {{"reason", text}}, Sync::yes);
+    begin_stop(setup_.stop);
+}
+
+// ---------------------------------------------------------------------------------------------- progress
+
+void Supervisor::heard(const Report &report)
+{
+    if (!step_) return;
+    Status &status = journal_.status();
+    if (report.part && status.steps.size() < most_steps) {
+        end_part(State::complete);
+        Step part;
+        part.name = *report.part;
+        part.parent = static_cast<int>(*step_);
+        part.state = State::running;
+        status.steps.push_back(part);
+        part_ = status.steps.size() - 1;
+        write("step_started", {{"step", *part_}, {"name", part.name}, {"parent", part.parent}}, Sync::no);
+        return;
+    }
+    if (report.part) status.message = *report.part;
+    if (!report.message.empty()) status.message = report.message;
+    if (report.progress) {
+        Step &step = status.steps[*step_];
+        step.progress = report.progress;
+        status.progress = (static_cast<double>(*step_) + *report.progress) / static_cast<double>(setup_.steps.size());
+    }
+    if (!progress_pending_) progress_due_ = std::max(Clock::now(), progress_told_ + progress_interval);
+    progress_pending_ = true;
+}
+
+void Supervisor::tell_progress()
+{
+    progress_pending_ = false;
+    progress_told_ = Clock::now();
+    const Status &status = journal_.status();
+    object members;
+    if (step_) {
+        members["step"] = *step_;
+        if (status.steps[*step_].progress) members["progress"] = *status.steps[*step_].progress;
+    }
+    if (!status.message.empty()) members["message"] = status.message;
+    try {
+        journal_.write("progress", std::move(members), Sync::no);
+    } catch (const litbuild::Error &) {
+        // Progress is not worth a build.
+    }
+}
+
+// -------------------------------------------------------------------------------------------------- loop
+
+void Supervisor::advance()
+{
+    const Clock::time_point now = Clock::now();
+    const auto is_due = [&](Clock::time_point time) { return time != Clock::time_point{} && now >= time; };
+    if (progress_pending_ && is_due(progress_due_)) tell_progress();
+    if (!verdict_ && (is_due(step_due_) || is_due(build_due_))) time_limit_reached();
+    if (phase_ == Phase::lingering && is_due(linger_due_)) begin_stop(setup_.stop);
+    if (phase_ == Phase::stopping && (is_due(plan_due_) || is_due(kill_at_))) next_plan_step();
+    if (phase_ != Phase::killing) return;
+    if (is_due(kill_again_)) kill_pass();
+    if (!survivors_named_ && is_due(plan_due_)) name_survivors();
+}
+
+Supervisor::Clock::time_point Supervisor::next_due() const
+{
+    Clock::time_point next{};
+    const auto add = [&](Clock::time_point time) {
+        if (time != Clock::time_point{} && (next == Clock::time_point{} || time < next)) next = time;
+    };
+    if (progress_pending_) add(progress_due_);
+    if (!verdict_) {
+        add(step_due_);
+        add(build_due_);
+    }
+    if (phase_ == Phase::lingering) add(linger_due_);
+    if (phase_ == Phase::stopping) {
+        add(plan_due_);
+        add(kill_at_);
+    }
+    if (phase_ == Phase::killing) add(kill_again_);
+    return next;
+}
+
+void Supervisor::sleep()
+{
+    if (phase_ == Phase::running && leader_ == 0) return;
+    int timeout = -1;
+    if (const Clock::time_point due = next_due(); due != Clock::time_point{}) {
+        const auto left = std::chrono::ceil<Milliseconds>(due - Clock::now());
+        timeout = static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1'000'000'000));
+    }
+    if (more_to_reap_) timeout = 0;
+    // Only an ending build asks its group: while it runs, who is in it does not matter.
+    const int events = phase_ == Phase::running ? -1 : group_events_.get();
+    pollfd wait[4] = {{signals_.get(), POLLIN, 0},
+                      {watch_.get(), POLLIN, 0},
+                      {report_.fd(), POLLIN, 0},
+                      {events, POLLPRI, 0}};
+    if (timeout < 0) give_back_pages();
+    if (::poll(wait, 4, timeout) <= 0) return;
+
+    if ((wait[2].revents & POLLIN) != 0) report_.drain([&](const Report &report) { heard(report); });
+    bool look = false;
+    if ((wait[1].revents & POLLIN) != 0) {
+        char events_read[4096];
+        while (::read(watch_.get(), events_read, sizeof events_read) > 0) {
+        }
+        look = true;
+    }
+    signalfd_siginfo asked{};
+    for (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;)
+        if (signal.ssi_signo != SIGCHLD) asked = signal;
+    // What ended before the request was read has ended by itself.
+    more_to_reap_ = reap();
+    if (phase_ == Phase::running && leader_ == 0 && next_step_ >= setup_.steps.size() && !verdict_)
+        decide({State::complete, 0, 0, ""});
+    if (look || asked.ssi_signo != 0) read_requests();
+    if (asked.ssi_signo == 0 || !requests_.empty()) return;
+    request("signal " + std::to_string(asked.ssi_signo) + " from pid " + std::to_string(asked.ssi_pid) + " (uid " +
+                std::to_string(asked.ssi_uid) + ")",
+            "", setup_.stop);
+}
+
+void Supervisor::write(const char *type, object members, Sync sync)
+{
+    try {
+        journal_.write(type, std::move(members), sync);
+    } catch (const litbuild::Error &e) {
+        if (verdict_) return;
+        verdict_ = Verdict{State::error, std::nullopt, 0, e.what()};
+        begin_stop(setup_.stop);
+    }
+}
+
+// --------------------------------------------------------------------------------------------- last word
+
+bool Supervisor::ran_out_of_memory() const
+{
+    for (const std::string &group : setup_.groups) {
+        for (const char *file : {"/memory.events", "/memory.oom_control"}) {
+            const std::string text = litbuild::linux_::slurp((group + file).c_str()).value_or("");
+            const size_t at = text.find("oom_kill ");
+            if (at != std::string::npos && text[at + 9] != '0') return true;
+        }
+    }
+    return false;
+}
+
+object Supervisor::usage() const
+{
+    rusage used{};
+    ::getrusage(RUSAGE_CHILDREN, &used);
+    const auto seconds = [](const timeval &time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    object out = {{"cpu_seconds", seconds(used.ru_utime) + seconds(used.ru_stime)},
+                  {"peak_memory_bytes", used.ru_maxrss * 1024},
+                  {"peak_memory_of", "largest process"}};
+    for (const std::string &group : setup_.groups) {
+        for (const char *file : {"/memory.peak", "/memory.max_usage_in_bytes"}) {
+            int64_t peak = 0;
+            const std::string text = litbuild::linux_::line_of((group + file).c_str());
+            std::from_chars(text.data(), text.data() + text.size(), peak);
+            if (peak <= 0) continue;
+            out["peak_memory_bytes"] = peak;
+            out["peak_memory_of"] = "build";
+        }
+    }
+    return out;
+}
+
+int Supervisor::last_word()
+{
+    end_part(verdict_->state == State::complete ? State::complete : State::stopped);
+    close_steps();
+    Status &status = journal_.status();
+    status.state = verdict_->state;
+    status.exit_code = verdict_->exit_code;
+    status.signal = verdict_->signal;
+    status.error = verdict_->error;
+    status.message.clear();
+    if (verdict_->state == State::complete) status.progress = 1.0;
+    journal_.detail()["usage"] = usage();
+    object members = {{"detail", object()}};
+    if (stop_began_ != Clock::time_point{}) {
+        journal_.detail()["stop"] = {
+            {"took_ms", std::chrono::duration_cast<Milliseconds>(Clock::now() - stop_began_).count()},
+            {"killed", killed_},
+            {"escaped_group", escaped_}};
+    }
+    members["detail"] = journal_.detail();
+    if (status.exit_code) members["exit"] = *status.exit_code;
+    if (status.signal) members["signal"] = status.signal;
+    if (!status.error.empty()) members["error"] = status.error;
+    if (!status.stopped_by.empty()) members["stopped_by"] = status.stopped_by;
+    if (!status.reason.empty()) members["reason"] = status.reason;
+    // The groups go first: who reads the last word finds nothing left over.
+    for (const std::string &group : setup_.groups) Cgroup::open(group).remove();
+    for (int attempt = 0;; ++attempt) {
+        try {
+            journal_.write(litbuild::name(status.state), members, Sync::yes);
+            break;
+        } catch (const litbuild::Error &) {
+            // Nowhere to say it. Space may come back; after a minute the build is told as lost, which is what it is.
+            if (attempt == 60) break;
+            ::poll(nullptr, 0, 1000);
+        }
+    }
+    journal_.release_room();
+    switch (verdict_->state) {
+    case State::complete: return 0;
+    case State::failed: return verdict_->exit_code.value_or(1);
+    case State::stopped: return 143;
+    default: return 125;
+    }
+}
+
+}  // namespace runner

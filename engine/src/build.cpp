@@ -1,0 +1,159 @@
+#include <poll.h>
+
+#include "core.hpp"
+
+namespace litbuild {
+
+using detail::Core;
+
+namespace {
+
+void check_tags(const std::vector<std::string> &tags)
+{
+    for (const std::string &tag : tags) check_tag(tag);
+}
+
+/// Sleeps up to `time`, the deadline, or until cancelled.
+void pause(const Call &call, std::chrono::milliseconds time)
+{
+    pollfd wait{call.cancel_fd(), POLLIN, 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.left(time));
+    ::poll(&wait, 1, static_cast<int>(std::min(left, time).count()));
+}
+
+}  // namespace
+
+Build::Build(std::shared_ptr<const Core> core, BuildName name) : core_(std::move(core)), name_(std::move(name)) {}
+
+std::filesystem::path Build::path(Call call) const { return core_->store->find(core_->bounded(call), name_).path; }
+
+std::vector<std::string> Build::tags(Call call) const
+{
+    const Call bounded = core_->bounded(call);
+    core_->store->find(bounded, name_);
+    return core_->store->tags(bounded, name_);
+}
+
+std::vector<std::string> Build::edit_tags(const std::vector<std::string> &add, const std::vector<std::string> &remove,
+                                          Call call) const
+{
+    check_tags(add);
+    check_tags(remove);
+    const Call bounded = core_->bounded(call);
+    core_->store->find(bounded, name_);
+    core_->store->edit_tags(bounded, name_, add, remove);
+    return core_->store->tags(bounded, name_);
+}
+
+std::filesystem::path Build::archive(Call call) const
+{
+    const Call bounded = core_->bounded(call);
+    const Entry entry = core_->store->find(bounded, name_);
+    if (entry.archived) return entry.path;
+    const Status status = core_->status(bounded, name_);
+    const std::string object = to_string(name_);
+    if (is_active(status.state))
+        throw Error(Code::refused, object + ": is " + name(status.state) + "; stop it before archiving");
+    if (status.state == State::lost && !status.message.empty())
+        throw Error(Code::refused, object + ": is lost, but " + status.message + "; stop it before archiving");
+    return core_->store->archive(bounded, name_).path;
+}
+
+std::filesystem::path Build::restore(Call call) const
+{
+    return core_->store->restore(core_->bounded(call), name_).path;
+}
+
+Status Build::get_status(Call call) const
+{
+    const Call bounded = core_->bounded(call);
+    core_->store->find(bounded, name_);
+    return core_->status(bounded, name_);
+}
+
+Summary Build::summary(Call call) const
+{
+    const Call bounded = core_->bounded(call);
+    const Entry entry = core_->store->find(bounded, name_);
+    return {name_, entry.path, entry.archived, core_->store->tags(bounded, name_), core_->status(bounded, name_)};
+}
+
+Status Build::wait(Call call) const
+{
+    const std::string object = to_string(name_);
+    core_->store->find(core_->bounded(call), name_);
+    for (auto rest = std::chrono::milliseconds(5);; rest = std::min(rest * 2, std::chrono::milliseconds(500))) {
+        const Status status = core_->status(core_->bounded(Call()), name_);
+        if (!is_active(status.state)) return status;
+        call.check(object);
+        const std::optional<std::string> token = core_->control(core_->bounded(Call()), name_, detail::control::token);
+        Probe probe;
+        if (token) {
+            try {
+                probe = core_->processes->wait(call, *token);
+            } catch (const Error &e) {
+                if (e.code() != Code::unsupported && e.code() != Code::timeout) throw;
+            }
+        }
+        if (probe.life != Life::gone) pause(call, rest);
+    }
+}
+
+uint64_t Build::follow(const TextSink &sink, Call call, uint64_t offset) const
+{
+    core_->store->find(core_->bounded(call), name_);
+    bool more = true;
+    // A log that is not there yet is one of which nothing was written.
+    const auto drain = [&] {
+        const uint64_t before = offset;
+        try {
+            core_->store->read(core_->bounded(Call()), name_, "log", offset, 0, [&](std::string_view piece) {
+                offset += piece.size();
+                more = sink(piece);
+                return more;
+            });
+        } catch (const Error &e) {
+            if (e.code() != Code::not_found) throw;
+        }
+        return offset != before;
+    };
+    for (auto rest = std::chrono::milliseconds(10);; rest = std::min(rest * 2, std::chrono::milliseconds(200))) {
+        const bool active = is_active(core_->status(core_->bounded(Call()), name_).state);
+        // The state first: what was written before the end is there when the end is seen.
+        if (drain()) rest = std::chrono::milliseconds(10);
+        if (!more || !active || call.expired()) return offset;
+        if (call.cancelled()) throw Error(Code::cancelled, to_string(name_) + ": cancelled");
+        pause(call, rest);
+    }
+}
+
+std::vector<Event> Build::events(uint64_t cursor, Call call) const
+{
+    core_->store->find(core_->bounded(call), name_);
+    std::vector<Event> out;
+    for (;;) {
+        // In slices, so that a build whose runner is gone without a word does not hold us for ever.
+        core_->status_source->poll(call.at_most(std::chrono::seconds(1)), name_, cursor, [&](const Event &event) {
+            out.push_back(event);
+            return true;
+        });
+        if (!out.empty() || call.expired()) return out;
+        if (call.cancelled()) throw Error(Code::cancelled, to_string(name_) + ": cancelled");
+        if (!is_active(core_->status(core_->bounded(Call()), name_).state)) break;
+    }
+    // What was written between the last look and the end.
+    core_->status_source->poll(Call::within(std::chrono::milliseconds(0)), name_, cursor, [&](const Event &event) {
+        out.push_back(event);
+        return true;
+    });
+    return out;
+}
+
+void Build::read(std::string_view file, const TextSink &sink, uint64_t offset, uint64_t max, Call call) const
+{
+    const Call bounded = core_->bounded(call);
+    core_->store->find(bounded, name_);
+    core_->store->read(bounded, name_, file, offset, max, sink);
+}
+
+}  // namespace litbuild

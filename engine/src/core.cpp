@@ -1,0 +1,213 @@
+#include "core.hpp"
+
+#include <pwd.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include <boost/json.hpp>
+
+#include <litbuild/linux/proc.hpp>
+
+extern "C" {
+extern const lb_plugin litbuild_plugin_local_fs;
+extern const lb_plugin litbuild_plugin_local_process;
+}
+
+namespace litbuild::detail {
+
+namespace {
+
+std::filesystem::path find_runner(const std::filesystem::path &wanted)
+{
+    std::vector<std::filesystem::path> places;
+    std::error_code error;
+    if (!wanted.empty()) {
+        places.push_back(wanted);
+    } else {
+        if (const char *named = ::secure_getenv("LITBUILD_RUNNER"); named && *named == '/') places.emplace_back(named);
+        const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+        if (!error) {
+            places.push_back(self.parent_path() / "litbuild-runner");
+            places.push_back(self.parent_path().parent_path() / "libexec/litbuild/litbuild-runner");
+        }
+        places.emplace_back(LITBUILD_INSTALL_RUNNER);
+        places.emplace_back(LITBUILD_BUILD_RUNNER);
+    }
+    std::string tried;
+    for (const std::filesystem::path &place : places) {
+        if (::access(place.c_str(), X_OK) == 0) return std::filesystem::absolute(place);
+        tried += (tried.empty() ? "" : ", ") + place.string();
+    }
+    throw Error(Code::not_found, "litbuild-runner: not found; looked at " + tried);
+}
+
+/// A store that is not told its root is given the engine's.
+PluginChoice with_root(PluginChoice choice, const std::filesystem::path &root)
+{
+    boost::system::error_code error;
+    boost::json::value config = boost::json::parse(choice.config, error);
+    if (error || !config.is_object())
+        throw Error(Code::invalid, "plugin " + choice.plugin + ": its configuration is not a JSON object");
+    if (!config.as_object().contains("root")) config.as_object()["root"] = root.string();
+    choice.config = boost::json::serialize(config);
+    return choice;
+}
+
+}  // namespace
+
+Core::Core(Config given) : config(std::move(given)), runner(find_runner(config.runner))
+{
+    std::vector<const lb_plugin *> linked = config.linked;
+    linked.push_back(&litbuild_plugin_local_fs);
+    linked.push_back(&litbuild_plugin_local_process);
+    if (config.plugin_folders.empty()) config.plugin_folders.emplace_back(LITBUILD_INSTALL_PLUGINS);
+    registry = Registry(linked, config.plugin_folders);
+    store = import_store(registry.table(config.store.plugin, LB_STORE_ID), with_root(config.store, config.root), config.log);
+    status_source =
+        import_status(registry.table(config.status.plugin, LB_STATUS_ID), config.status, config.log, store);
+    processes = import_process(registry.table(config.process.plugin, LB_PROCESS_ID), config.process, config.log);
+}
+
+Call Core::bounded(const Call &call) const
+{
+    if (call.has_deadline() || config.deadline.count() == 0) return call;
+    return call.at_most(config.deadline);
+}
+
+std::optional<std::string> Core::control(const Call &call, const BuildName &build, std::string_view name) const
+{
+    std::string text;
+    try {
+        store->read(call, build, ".control/" + std::string(name), 0, 65536, [&](std::string_view piece) {
+            text += piece;
+            return true;
+        });
+    } catch (const Error &e) {
+        if (e.code() == Code::not_found) return std::nullopt;
+        throw;
+    }
+    return text;
+}
+
+namespace {
+
+std::string read_identity(const Core &core, const Call &call, const BuildName &build)
+{
+    std::string text;
+    try {
+        core.store->read(call, build, "build.json", 0, 4 * 1024 * 1024, [&](std::string_view piece) {
+            text += piece;
+            return true;
+        });
+    } catch (const Error &e) {
+        if (e.code() != Code::not_found) throw;
+    }
+    return text;
+}
+
+/// A build that has no runner yet: whether who launched it still can start one.
+std::string launcher_gone(const Core &core, const Call &call, const BuildName &build)
+{
+    boost::system::error_code error;
+    const boost::json::value document = boost::json::parse(read_identity(core, call, build), error);
+    const boost::json::value *launcher =
+        !error && document.is_object() ? document.as_object().if_contains("launcher") : nullptr;
+    if (!launcher || !launcher->is_object()) return "";
+    const boost::json::object &who = launcher->as_object();
+    const auto word = [&](const char *key) {
+        const boost::json::value *found = who.if_contains(key);
+        return found && found->is_string() ? std::string(found->as_string()) : std::string();
+    };
+    const auto number = [&](const char *key) {
+        const boost::json::value *found = who.if_contains(key);
+        return found && found->is_int64() ? found->as_int64() : 0;
+    };
+    utsname names{};
+    ::uname(&names);
+    if (word("host") != names.nodename) return "";
+    if (word("boot") != linux_::boot_id()) return "host " + word("host") + " has restarted since, before it was started";
+    if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return "";
+    return "who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing";
+}
+
+}  // namespace
+
+Status Core::status(const Call &call, const BuildName &build) const
+{
+    Status out = status_source->status(call, build);
+    if (!is_active(out.state)) return out;
+    std::string evidence;
+    uint64_t left_overs = 0;
+    if (const std::optional<std::string> token = control(call, build, control::token)) {
+        const Probe probe = processes->probe(call, *token);
+        if (probe.life != Life::gone) return out;
+        evidence = probe.evidence;
+        left_overs = probe.left_overs;
+    } else {
+        evidence = launcher_gone(*this, call, build);
+        if (evidence.empty()) return out;
+    }
+    // It may have ended, and said so, between the two looks; then its word counts.
+    const Status again = status_source->status(call, build);
+    if (!is_active(again.state)) return again;
+    out = again;
+    out.state = State::lost;
+    out.error = evidence;
+    out.current_step.reset();
+    for (Step &step : out.steps)
+        if (step.state == State::running) step.state = State::lost;
+    if (left_overs > 0) out.message = std::to_string(left_overs) + " processes live on; stop ends them";
+    return out;
+}
+
+std::string Core::uuid(const Call &call, const BuildName &build) const
+{
+    boost::system::error_code error;
+    const boost::json::value document = boost::json::parse(read_identity(*this, call, build), error);
+    const boost::json::value *found = !error && document.is_object() ? document.as_object().if_contains("uuid") : nullptr;
+    if (!found || !found->is_string()) throw Error(Code::corrupt, to_string(build) + ": build.json is missing or damaged");
+    return std::string(found->as_string());
+}
+
+void Core::log(int level, const std::string &line) const
+{
+    if (config.log) config.log(level, line);
+}
+
+std::string new_uuid()
+{
+    unsigned char bytes[16];
+    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) throw os_error("uuid", "get random bytes", errno);
+    bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);   // version 4
+    bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);   // variant of RFC 4122
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out;
+    for (size_t i = 0; i < sizeof bytes; ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+        out += digits[bytes[i] >> 4];
+        out += digits[bytes[i] & 15];
+    }
+    return out;
+}
+
+Timestamp now()
+{
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+std::string whoami()
+{
+    char buffer[4096];
+    passwd entry{};
+    passwd *found = nullptr;
+    ::getpwuid_r(::geteuid(), &entry, buffer, sizeof buffer, &found);
+    utsname names{};
+    ::uname(&names);
+    return (found ? std::string(entry.pw_name) : std::to_string(::geteuid())) + "@" + names.nodename;
+}
+
+}  // namespace litbuild::detail

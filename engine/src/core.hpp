@@ -1,0 +1,46 @@
+// What the handles Engine and Build share: the configuration and the three opened plugins.
+#pragma once
+
+#include <memory>
+
+#include <litbuild/engine.hpp>
+
+#include "plugins.hpp"
+
+namespace litbuild::detail {
+
+struct Core {
+    Config config;
+    std::filesystem::path runner;
+    Registry registry;
+    // In the order of their making: the status source reads through the store.
+    std::shared_ptr<BuildStore> store;
+    std::shared_ptr<StatusSource> status_source;
+    std::shared_ptr<ProcessController> processes;
+
+    explicit Core(Config config);
+
+    /// The call with the configured deadline, where it brings none.
+    Call bounded(const Call &call) const;
+
+    /// Status with what can be derived: `lost` where the process is gone and left no word.
+    Status status(const Call &call, const BuildName &build) const;
+    /// A control file's content; nothing where it is not there.
+    std::optional<std::string> control(const Call &call, const BuildName &build, std::string_view name) const;
+    std::string uuid(const Call &call, const BuildName &build) const;
+    void log(int level, const std::string &line) const;
+};
+
+/// Files of the protocol between engine, runner and controller, in `.control` of a build.
+namespace control {
+inline constexpr const char *token = "token";
+inline constexpr const char *verdict = "stopped";   ///< what an engine says of a build whose runner cannot
+inline constexpr const char *stop = "stop.";        ///< one request each: this and a uuid
+}  // namespace control
+
+std::string new_uuid();
+Timestamp now();
+/// "user@host" of this process.
+std::string whoami();
+
+}  // namespace litbuild::detail

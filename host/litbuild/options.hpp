@@ -1,0 +1,67 @@
+// What the user asked for, as text: the parser knows the shape of a command, the commands know what is a good value.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace litbuild::cli {
+
+struct Options {
+    std::string root;
+    std::string config;
+    bool json = false;
+
+    std::string team;
+    std::string id;
+    std::optional<std::string> name;
+    std::optional<std::string> spec;
+    std::vector<std::string> words;     ///< behind `--`: the command to launch
+    std::vector<std::string> tags;
+    std::vector<std::string> add;
+    std::vector<std::string> remove;
+    std::optional<std::string> state;
+    std::optional<std::string> limit;
+    std::optional<std::string> before;
+    std::optional<std::string> timeout;
+    std::optional<std::string> grace;
+    std::optional<std::string> reason;
+    bool archived = false;
+    bool all = false;
+    bool follow = false;
+};
+
+/// The arguments and options that commands are made of.
+enum Take : unsigned {
+    takes_nothing = 0,
+    takes_team = 1u << 0,
+    takes_build = 1u << 1,   ///< TEAM and ID
+    takes_spec = 1u << 2,    ///< --name, --spec, and a command behind `--`
+    takes_tags = 1u << 3,    ///< --tag, any number of times
+    takes_tag = 1u << 4,     ///< --tag, once
+    takes_scope = 1u << 5,   ///< --archived, --all
+    takes_page = 1u << 6,    ///< --state, --limit, --before
+    takes_follow = 1u << 7,
+    takes_timeout = 1u << 8,
+    takes_stop = 1u << 9,    ///< --grace, --reason
+    takes_edit = 1u << 10,   ///< --add, --remove
+};
+
+struct Command {
+    const char *name;
+    const char *help;
+    unsigned takes;
+    int (*run)(const Options &options);
+};
+
+/// What a command line comes to: a command to run, or the exit status of one that is done with (help, wrong usage).
+struct Request {
+    const Command *command = nullptr;
+    Options options;
+    int status = 0;
+};
+
+Request parse(int argc, char **argv, std::span<const Command> commands);
+
+}  // namespace litbuild::cli

@@ -1,0 +1,37 @@
+// Events, folded into the status that they have led to.
+#pragma once
+
+#include <folder-store/event_lines.hpp>
+
+namespace litbuild::folder {
+
+/// Steps behind this many are not shown.
+constexpr size_t most_steps = 10'000;
+
+class Fold {
+public:
+    /// Starts from the content of a status.json. False: it is none; nothing has changed.
+    bool snapshot(std::string_view content);
+    /// An event, and the offset behind its line.
+    void add(const Record &record, uint64_t cursor);
+    /// The word of an engine that ended a build whose runner was gone.
+    void ended_from_outside(const boost::json::object &word);
+
+    /// Of the last event that is in.
+    uint64_t cursor() const noexcept { return status_.cursor; }
+    State state() const noexcept { return status_.state; }
+    /// With the progress of the build worked out from its steps, where the build told none itself.
+    Status result() const;
+
+private:
+    void queued(const Record &record);
+    void step_started(const Record &record);
+    void step_ended(const Record &record);
+    void progress(const Record &record);
+    void terminal(const Record &record);
+    Step *step_of(const Record &record);
+
+    Status status_;
+};
+
+}  // namespace litbuild::folder

@@ -1,0 +1,236 @@
+// FolderStore::create. The rules of run ids stand in folder_store.hpp.
+#include <folder-store/folder_store.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace litbuild::folder {
+
+namespace {
+
+constexpr int64_t last_runid = std::numeric_limits<int64_t>::max();
+// A process that stands still with the lock in its hand holds the others up for so long, not for ever.
+constexpr std::chrono::seconds patience(2);
+constexpr const char *hint_file = ".next";
+constexpr const char *identity_file = "build.json";
+
+int64_t parse_hint(std::string_view text) noexcept
+{
+    const int64_t hint = parse_runid(text.substr(0, text.find_last_not_of(" \r\n") + 1)).value_or(0);
+    return hint == last_runid ? 0 : hint;
+}
+
+void check(const NewBuild &build)
+{
+    check_team(build.team);
+    const auto in_uuid = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '-';
+    };
+    if (build.uuid.size() != 36 || !std::all_of(build.uuid.begin(), build.uuid.end(), in_uuid))
+        throw Error(Code::invalid,
+                    build.team + ": " + litbuild::quote(build.uuid) + " is not the uuid of a new build");
+    for (const auto &[name, content] : build.files)
+        if (!is_component(name) || name == identity_file || name == ".control")
+            throw Error(Code::invalid,
+                        build.team + ": " + litbuild::quote(name) + " is not the name of a file of a new build");
+}
+
+// The document around the place of the run id: `{"runid":` ID `,...`.
+struct Document {
+    Document(const std::string &team, std::string_view text)
+    {
+        constexpr std::string_view space = " \t\r\n";
+        const size_t open = text.find_first_not_of(space);
+        const bool opens = open != text.npos && text[open] == '{';
+        const size_t next = opens ? text.find_first_not_of(space, open + 1) : text.npos;
+        if (next == text.npos) throw Error(Code::invalid, team + ": the document of a new build is not a JSON object");
+        head = std::string(text.substr(0, open + 1)) + "\"runid\":";
+        tail = (text[next] == '}' ? "" : ",") + std::string(text.substr(open + 1));
+    }
+    std::string with(int64_t runid) const { return head + std::to_string(runid) + tail; }
+
+    std::string head, tail;
+};
+
+}  // namespace
+
+// A build in the making: goes away unless it was published.
+class FolderStore::Draft {
+public:
+    Draft(Fs &fs, const NewBuild &build)
+        : path(logs(build.team) / (".new-" + build.uuid)), document(build.team, build.document), fs_(fs)
+    {
+        if (!fs.make_dir(path))
+            throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
+    }
+    ~Draft()
+    {
+        if (published) return;
+        try {
+            fs_.remove_tree(path);
+        } catch (const std::exception &) {
+            // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
+        }
+    }
+    Draft(const Draft &) = delete;
+    Draft &operator=(const Draft &) = delete;
+
+    const Path path;
+    const Document document;
+    bool published = false;
+    int64_t runid = 0;
+
+private:
+    Fs &fs_;
+};
+
+Entry FolderStore::create(const Call &call, const NewBuild &build)
+{
+    folder::check(build);
+    make_team(call, build.team);
+    Draft draft(*fs_, build);
+    fs_->make_dir(draft.path / ".control");
+    for (const auto &[name, content] : build.files) {
+        call.check(build.team);
+        fs_->write_file(draft.path / name, content, Durable::yes);
+    }
+    return entry({build.team, claim(call, build.team, draft)}, Place::live);
+}
+
+void FolderStore::make_team(const Call &call, const std::string &team)
+{
+    call.check(team);
+    const Path folder = Path() / team;
+    if (fs_->look(logs(team)).kind == Kind::folder) return;
+    // Both are synced even if another process made them: it may not have come so far yet.
+    fs_->make_dir(folder);
+    fs_->make_dir(logs(team));
+    fs_->sync_dir(folder);
+    fs_->sync_dir(Path());
+}
+
+// Of all names that an id could run into, whatever they are.
+int64_t FolderStore::highest(const Call &call, const std::string &team)
+{
+    int64_t most = 0;
+    for (const Place place : {Place::live, Place::archive}) {
+        call.check(team);
+        fs_->read_dir(folder(team, place), [&](std::string_view name, Kind) {
+            most = std::max(most, parse_runid(name).value_or(0));
+            return true;
+        });
+    }
+    return most;
+}
+
+std::string FolderStore::hint(const Call &call, const std::string &team)
+{
+    std::string text;
+    try {
+        fs_->read_file(call, logs(team) / hint_file, 0, 64, [&](std::string_view piece) {
+            text += piece;
+            return true;
+        });
+    } catch (const Error &) {
+        // It is a hint; without it the builds are counted.
+    }
+    return text;
+}
+
+int64_t FolderStore::claim(const Call &call, const std::string &team, Draft &draft)
+{
+    const Path next = logs(team) / hint_file;
+    bool entered = false;
+    try {
+        fs_->edit_file(call.at_most(patience), next, Durable::no, [&](std::string_view content) {
+            entered = true;
+            return std::to_string(publish(call, team, draft, parse_hint(content))) + "\n";
+        });
+    } catch (const Error &) {
+        if (!draft.published && entered) throw;
+        // A published build is not less so because of a hint that could not be written.
+    }
+    if (draft.published) return draft.runid;
+    // The lock is not to be had, here or now: the rename decides alone.
+    call.check(team);
+    const int64_t runid = publish(call, team, draft, parse_hint(hint(call, team)));
+    try {
+        if (parse_hint(hint(call, team)) < runid) fs_->replace_file(next, std::to_string(runid) + "\n", Durable::no);
+    } catch (const Error &) {
+    }
+    return runid;
+}
+
+int64_t FolderStore::publish(const Call &call, const std::string &team, Draft &draft, int64_t used)
+{
+    if (used == 0) used = highest(call, team);
+    for (;;) {
+        call.check(team);
+        if (used == last_runid) throw Error(Code::no_space, team + ": no run id is left");
+        const BuildName build{team, used + 1};
+        const bool is_free = fs_->look(folder(build, Place::live)).kind == Kind::none &&
+                             fs_->look(folder(build, Place::archive)).kind == Kind::none;
+        if (is_free) {
+            fs_->replace_file(draft.path / identity_file, draft.document.with(build.runid), Durable::yes);
+            if (take(build, draft) && settle(build, draft)) {
+                draft.published = true;
+                draft.runid = build.runid;
+                return build.runid;
+            }
+        }
+        used = std::max(build.runid, highest(call, team));
+    }
+}
+
+bool FolderStore::take(const BuildName &build, Draft &draft)
+{
+    const auto arrived = [&] {
+        return fs_->look(draft.path).kind == Kind::none &&
+               (is_draft(build, Place::live, draft) || is_draft(build, Place::archive, draft));
+    };
+    try {
+        switch (fs_->rename(draft.path, folder(build, Place::live))) {
+        case Renamed::done: return true;
+        case Renamed::exists: return false;
+        case Renamed::missing:
+        case Renamed::other_file_system: break;
+        }
+    } catch (const Error &) {
+        // A file server may have moved it and failed to say so.
+        if (!arrived()) throw;
+        return true;
+    }
+    if (arrived()) return true;
+    throw Error(Code::unavailable, build.team + ": the new build " + draft.path.text() + " was taken away");
+}
+
+// After the rename: it stays, or the id is given back.
+bool FolderStore::settle(const BuildName &build, Draft &draft)
+{
+    const auto give_back = [&] { return fs_->rename(folder(build, Place::live), draft.path) == Renamed::done; };
+    bool used_before = false;
+    try {
+        used_before = fs_->look(folder(build, Place::archive)).kind != Kind::none &&
+                      !is_draft(build, Place::archive, draft);
+        if (!used_before) fs_->sync_dir(logs(build.team));
+    } catch (...) {
+        give_back();
+        throw;
+    }
+    if (used_before && !give_back())
+        throw Error(Code::corrupt, to_string(build) + ": lies in the main list and in the archive");
+    return !used_before;
+}
+
+bool FolderStore::is_draft(const BuildName &build, Place place, const Draft &draft)
+{
+    const std::string mine = draft.document.with(build.runid);
+    std::string text;
+    fs_->read_file(Call(), folder(build, place) / identity_file, 0, mine.size() + 1, [&](std::string_view piece) {
+        text += piece;
+        return true;
+    });
+    return text == mine;
+}
+
+}  // namespace litbuild::folder

@@ -1,0 +1,255 @@
+#include <folder-store/folder_store.hpp>
+
+#include <algorithm>
+
+#include <folder-store/tag_list.hpp>
+
+namespace litbuild::folder {
+
+namespace {
+
+constexpr int tries = 5;
+constexpr uint64_t largest_tags = 1024 * 1024;
+
+Path append(const Path &folder, const BuildName &build, std::string_view name)
+{
+    Path path = folder;
+    for (size_t start = 0; start <= name.size();) {
+        const size_t end = std::min(name.find('/', start), name.size());
+        const std::string_view component = name.substr(start, end - start);
+        if (!is_component(component) || name.size() > 3000)
+            throw Error(Code::invalid, to_string(build) + ": " + litbuild::quote(name) + " is not the name of a file");
+        path = path / component;
+        start = end + 1;
+    }
+    return path;
+}
+
+}  // namespace
+
+Path FolderStore::folder(std::string_view team, Place place)
+{
+    return place == Place::live ? logs(team) : logs(team) / "archive";
+}
+
+Path FolderStore::folder(const BuildName &build, Place place)
+{
+    return folder(build.team, place) / std::to_string(build.runid);
+}
+
+std::string FolderStore::prefix(std::string_view team, Place place) const
+{
+    return (fs_->root() == "/" ? "" : fs_->root()) + "/" + folder(team, place).text() + "/";
+}
+
+Entry FolderStore::entry(const BuildName &build, Place place) const
+{
+    return {build.runid, place == Place::archive, prefix(build.team, place) + std::to_string(build.runid)};
+}
+
+Error FolderStore::no_such(const BuildName &build)
+{
+    if (fs_->look(logs(build.team)).kind != Kind::folder)
+        return Error(Code::not_found, build.team + ": no such team");
+    return Error(Code::not_found, to_string(build) + ": no such build");
+}
+
+FolderStore::Place FolderStore::place_of(const Call &call, const BuildName &build)
+{
+    call.check(to_string(build));
+    // The third look is for a build that came back between the first two.
+    for (const Place place : {Place::live, Place::archive, Place::live})
+        if (is_in(build, place)) return place;
+    throw no_such(build);
+}
+
+std::vector<std::string> FolderStore::teams(const Call &call)
+{
+    std::vector<std::string> found;
+    if (!fs_->read_dir(Path(), [&](std::string_view name, Kind kind) {
+            if (kind == Kind::folder && is_team(name)) found.emplace_back(name);
+            return true;
+        }))
+        throw Error(Code::not_found, fs_->root() + ": no such folder (root of the builds)");
+    std::erase_if(found, [&](const std::string &team) {
+        call.check(team);
+        return fs_->look(logs(team)).kind != Kind::folder;
+    });
+    return found;
+}
+
+bool FolderStore::collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found)
+{
+    call.check(query.team);
+    return fs_->read_dir(folder(query.team, place), [&](std::string_view name, Kind kind) {
+        const auto runid = kind == Kind::folder ? parse_runid(name) : std::nullopt;
+        if (runid && (query.before <= 0 || *runid < query.before)) found.push_back(*runid);
+        return true;
+    });
+}
+
+void FolderStore::list(const Call &call, const Query &query, const EntrySink &each)
+{
+    check_team(query.team);
+    const auto descending = [](std::vector<int64_t> &runids) {
+        std::sort(runids.begin(), runids.end(), std::greater<>());
+        runids.erase(std::unique(runids.begin(), runids.end()), runids.end());
+    };
+    const bool want_live = query.scope != Scope::archived;
+    const bool want_archived = query.scope != Scope::live;
+    const Info before = fs_->look(logs(query.team));
+    std::vector<int64_t> live, archived;
+    // The main list is read for the archive, too: a build in both places is live.
+    if (before.kind != Kind::folder || !collect(call, query, Place::live, live))
+        throw Error(Code::not_found, query.team + ": no such team");
+    if (want_archived) {
+        collect(call, query, Place::archive, archived);
+        // One that came back after the first look and before the second is in neither.
+        if (want_live && fs_->look(logs(query.team)).modified_ns != before.modified_ns)
+            collect(call, query, Place::live, live);
+    }
+    descending(live);
+    descending(archived);
+
+    const std::string live_prefix = prefix(query.team, Place::live);
+    const std::string archive_prefix = prefix(query.team, Place::archive);
+    Entry entry;
+    auto in_live = live.begin();
+    uint64_t given = 0;
+    const auto give = [&](int64_t runid, bool is_archived) {
+        entry.runid = runid;
+        entry.archived = is_archived;
+        entry.path = is_archived ? archive_prefix : live_prefix;
+        entry.path += std::to_string(runid);
+        return each(entry) && ++given != query.limit;
+    };
+    for (const int64_t runid : archived) {
+        for (; in_live != live.end() && *in_live > runid; ++in_live)
+            if (want_live && !give(*in_live, false)) return;
+        if (in_live != live.end() && *in_live == runid) continue;
+        if (!give(runid, true)) return;
+    }
+    for (; want_live && in_live != live.end(); ++in_live)
+        if (!give(*in_live, false)) return;
+}
+
+Entry FolderStore::find(const Call &call, const BuildName &build)
+{
+    check(build);
+    return entry(build, place_of(call, build));
+}
+
+Entry FolderStore::archive(const Call &call, const BuildName &build) { return move(call, build, Place::archive); }
+
+Entry FolderStore::restore(const Call &call, const BuildName &build) { return move(call, build, Place::live); }
+
+Entry FolderStore::move(const Call &call, const BuildName &build, Place to)
+{
+    check(build);
+    const std::string object = to_string(build);
+    const Place from = to == Place::live ? Place::archive : Place::live;
+    const auto done = [&] {
+        fs_->sync_dir(folder(build.team, to));
+        fs_->sync_dir(folder(build.team, from));
+        return entry(build, to);
+    };
+    for (int i = 0; i < tries; ++i) {
+        call.check(object);
+        const bool there = is_in(build, to);
+        const bool here = is_in(build, from);
+        if (here && there) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
+        if (there && fs_->look(folder(build.team, from)).kind != Kind::folder) return entry(build, to);
+        if (there) return done();
+        if (!here) {
+            // Throws where it is nowhere; else it moved while we looked.
+            place_of(call, build);
+            continue;
+        }
+        if (to == Place::archive && fs_->make_dir(folder(build.team, to))) fs_->sync_dir(logs(build.team));
+        Renamed renamed = Renamed::done;
+        try {
+            renamed = fs_->rename(folder(build, from), folder(build, to));
+        } catch (const Error &) {
+            // A file server may have moved it and failed to say so.
+            if (is_in(build, from) || !is_in(build, to)) throw;
+        }
+        if (renamed == Renamed::done) return done();
+        if (renamed == Renamed::other_file_system)
+            throw Error(Code::unsupported, object + ": the archive lies on another file system");
+    }
+    if (fs_->look(folder(build, to)).kind == Kind::none)
+        throw Error(Code::unavailable, object + ": is being moved by others; try again");
+    throw Error(Code::exists, object + ": something else lies at " + entry(build, to).path);
+}
+
+void FolderStore::read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
+                       const TextSink &sink)
+{
+    check(build);
+    const Path in_live = append(folder(build, Place::live), build, name);
+    if (fs_->read_file(call, in_live, offset, max, sink)) return;
+    // Archived, or archived meanwhile, or no such file.
+    for (int i = 0; i < 2; ++i) {
+        const Path path = append(folder(build, place_of(call, build)), build, name);
+        if (fs_->read_file(call, path, offset, max, sink)) return;
+    }
+    throw Error(Code::not_found, to_string(build) + ": no such file " + litbuild::quote(name));
+}
+
+void FolderStore::in_its_folder(const Call &call, const BuildName &build,
+                                const std::function<void(const Path &)> &action)
+{
+    for (int i = 1;; ++i) {
+        const Place place = place_of(call, build);
+        try {
+            return action(folder(build, place));
+        } catch (const Error &error) {
+            if (error.code() != Code::not_found || i == tries) throw;
+            // Moved between the look and the action: again, where it is now.
+        }
+    }
+}
+
+std::vector<std::string> FolderStore::tags(const Call &call, const BuildName &build)
+{
+    check(build);
+    std::string content;
+    try {
+        read(call, build, "tags", 0, largest_tags, [&](std::string_view piece) {
+            content += piece;
+            return true;
+        });
+    } catch (const Error &error) {
+        if (error.code() != Code::not_found) throw;
+        place_of(call, build);   // throws where it is the build that is missing
+    }
+    return parse_tags(content);
+}
+
+void FolderStore::edit_tags(const Call &call, const BuildName &build, std::span<const std::string> add,
+                            std::span<const std::string> remove)
+{
+    check(build);
+    for (const std::string &tag : add) check_tag(tag);
+    for (const std::string &tag : remove) check_tag(tag);
+    in_its_folder(call, build, [&](const Path &folder) {
+        fs_->edit_file(call, folder / "tags", Durable::yes,
+                       [&](std::string_view content) { return folder::edit_tags(content, add, remove); });
+    });
+}
+
+void FolderStore::write_control(const Call &call, const BuildName &build, std::string_view name,
+                                std::string_view content)
+{
+    check(build);
+    if (!is_component(name) || name.front() == '.')
+        throw Error(Code::invalid,
+                    to_string(build) + ": " + litbuild::quote(name) + " is not the name of a control file");
+    in_its_folder(call, build, [&](const Path &folder) {
+        const Path control = folder / ".control";
+        if (fs_->make_dir(control)) fs_->sync_dir(folder);
+        fs_->replace_file(control / name, content, Durable::yes);
+    });
+}
+
+}  // namespace litbuild::folder

@@ -1,0 +1,79 @@
+// Builds as folders:
+//
+//     ROOT/TEAM/logs/19/            a build
+//     ROOT/TEAM/logs/archive/18/    an archived one
+//     ROOT/TEAM/logs/.new-UUID/     a build in the making, or what a crash left of it
+//     ROOT/TEAM/logs/.next          the run id given last
+//
+// A team is a folder with a team's name in which there is a folder `logs`. A build is a folder, no link, whose name is
+// a run id in its plain form; what is in it does not matter, so that an existing tree is taken as it stands.
+//
+// Where a build is, is decided by one rename and by nothing else. Any number of processes may use one root.
+//
+// Run ids. The next one is one above `.next`, where neither list has that; otherwise one above all that are there. It
+// is taken by renaming the finished folder to it, which fails where somebody was faster. A lock on `.next` keeps the
+// hint growing and the processes from getting in each other's way, but nobody has to hold it: an id that is in use can
+// be neither in the main list (the rename would fail) nor in the archive (that is looked at again after the rename, when
+// nothing can come back from there any more).
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include <litbuild/store.hpp>
+
+#include <folder-store/fs.hpp>
+
+namespace litbuild::folder {
+
+class FolderStore : public BuildStore {
+public:
+    explicit FolderStore(std::unique_ptr<Fs> fs) : fs_(std::move(fs)) {}
+
+    uint64_t capabilities() const override { return fs_->capabilities(); }
+    std::vector<std::string> teams(const Call &call) override;
+    /// Reads names only, never a build. A build that is in both places is told once, as live.
+    void list(const Call &call, const Query &query, const EntrySink &each) override;
+    Entry find(const Call &call, const BuildName &build) override;
+    Entry create(const Call &call, const NewBuild &build) override;
+    /// Code::unsupported: the archive is another file system. Code::corrupt: the build is in both places.
+    Entry archive(const Call &call, const BuildName &build) override;
+    Entry restore(const Call &call, const BuildName &build) override;
+    std::vector<std::string> tags(const Call &call, const BuildName &build) override;
+    void edit_tags(const Call &call, const BuildName &build, std::span<const std::string> add,
+                   std::span<const std::string> remove) override;
+    void read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
+              const TextSink &sink) override;
+    void write_control(const Call &call, const BuildName &build, std::string_view name,
+                       std::string_view content) override;
+
+private:
+    enum class Place { live, archive };
+    class Draft;
+
+    static Path logs(std::string_view team) { return Path() / team / "logs"; }
+    static Path folder(std::string_view team, Place place);
+    static Path folder(const BuildName &build, Place place);
+    std::string prefix(std::string_view team, Place place) const;
+    Entry entry(const BuildName &build, Place place) const;
+
+    bool is_in(const BuildName &build, Place place) { return fs_->look(folder(build, place)).kind == Kind::folder; }
+    Place place_of(const Call &call, const BuildName &build);
+    Error no_such(const BuildName &build);
+    bool collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found);
+    Entry move(const Call &call, const BuildName &build, Place to);
+    void in_its_folder(const Call &call, const BuildName &build, const std::function<void(const Path &)> &action);
+
+    void make_team(const Call &call, const std::string &team);
+    int64_t highest(const Call &call, const std::string &team);
+    std::string hint(const Call &call, const std::string &team);
+    int64_t claim(const Call &call, const std::string &team, Draft &draft);
+    int64_t publish(const Call &call, const std::string &team, Draft &draft, int64_t used);
+    bool take(const BuildName &build, Draft &draft);
+    bool settle(const BuildName &build, Draft &draft);
+    bool is_draft(const BuildName &build, Place place, const Draft &draft);
+
+    std::unique_ptr<Fs> fs_;
+};
+
+}  // namespace litbuild::folder

@@ -1,0 +1,290 @@
+#include <folder-store/posix_fs.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <limits>
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <folder-store/pause.hpp>
+#include <folder-store/posix_dir.hpp>
+
+namespace litbuild::folder {
+
+using linux_::Descriptor;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr size_t piece_size = 32 * 1024;
+constexpr size_t editable_size = 1024 * 1024;
+
+std::string absolute(const std::string &path)
+{
+    if (path.empty() || path.find('\0') != std::string::npos)
+        throw Error(Code::invalid, litbuild::quote(path) + ": not a folder name (root of the builds)");
+    std::error_code error;
+    std::string text = std::filesystem::absolute(path, error).lexically_normal();
+    if (error) throw os_error(path, "make it absolute", error.value());
+    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    return text;
+}
+
+// A folder that is away or a file in its place: nothing can be in there.
+bool is_missing(int number) noexcept { return number == ENOENT || number == ENOTDIR; }
+
+bool printable(std::string_view text) noexcept
+{
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+// Dotted, so that no reader takes it for a build or an artifact.
+std::string temporary_name()
+{
+    std::array<unsigned char, 8> noise;
+    if (::getrandom(noise.data(), noise.size(), 0) != static_cast<ssize_t>(noise.size()))
+        throw os_error("random numbers", "get them", errno);
+    std::string name = ".tmp-";
+    for (const unsigned char byte : noise) {
+        name += "0123456789abcdef"[byte >> 4];
+        name += "0123456789abcdef"[byte & 15];
+    }
+    return name;
+}
+
+int write_all(int fd, std::string_view content) noexcept
+{
+    while (!content.empty()) {
+        const ssize_t put = ::write(fd, content.data(), content.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return errno;
+        content.remove_prefix(static_cast<size_t>(put));
+    }
+    return 0;
+}
+
+int64_t modified(const struct stat &found) noexcept
+{
+    return static_cast<int64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + found.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+PosixFs::PosixFs(const std::string &root, Resolve resolve) : path_(absolute(root)), root_(path_, resolve) {}
+
+std::string PosixFs::shown(const Path &path) const
+{
+    const std::string full = path.is_root() ? path_ : (path_ == "/" ? "" : path_) + "/" + path.text();
+    return full.size() < 300 && printable(path.text()) ? full : path_ + "/" + litbuild::quote(path.text());
+}
+
+Error PosixFs::failed(const Path &path, const char *action, int number) const
+{
+    if (number == ELOOP)
+        return Error(Code::corrupt, shown(path) + ": leads through a symbolic link, which is not followed", number);
+    return os_error(shown(path), action, number);
+}
+
+Descriptor PosixFs::parent_of(const Path &path, const char *action) const
+{
+    Descriptor dir = root_.open(path.parent(), O_RDONLY | O_DIRECTORY);
+    if (!dir) throw failed(path, action, errno);
+    return dir;
+}
+
+bool PosixFs::read_dir(const Path &dir, const NameSink &each)
+{
+    const Descriptor fd = root_.open(dir, O_RDONLY | O_DIRECTORY);
+    if (!fd && is_missing(errno)) return false;
+    if (!fd) throw failed(dir, "list it", errno);
+    if (const int number = read_names(fd.get(), each); number != 0) throw failed(dir, "list it", number);
+    return true;
+}
+
+Info PosixFs::look(const Path &path)
+{
+    const Descriptor fd = root_.open(path, O_PATH);
+    if (!fd && is_missing(errno)) return {};
+    struct stat found;
+    if (!fd || ::fstat(fd.get(), &found) != 0) throw failed(path, "look at it", errno);
+    return {kind_of_mode(found.st_mode), modified(found)};
+}
+
+bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
+{
+    const Descriptor fd = root_.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!fd && is_missing(errno)) return false;
+    if (!fd && errno != ENXIO) throw failed(path, "read it", errno);
+    struct stat found;
+    if (fd && ::fstat(fd.get(), &found) != 0) throw failed(path, "read it", errno);
+    if (!fd || !S_ISREG(found.st_mode)) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
+
+    // The end as it is now: a file that grows faster than it is read has one, too.
+    const auto size = static_cast<uint64_t>(found.st_size);
+    if (offset >= size) return true;
+    uint64_t left = max == 0 ? size - offset : std::min(max, size - offset);
+    std::array<char, piece_size> piece;
+    while (left > 0) {
+        call.check(shown(path));
+        const size_t want = static_cast<size_t>(std::min<uint64_t>(left, piece.size()));
+        const ssize_t got = ::pread(fd.get(), piece.data(), want, static_cast<off_t>(offset));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw failed(path, "read it", errno);
+        if (got == 0 || !sink({piece.data(), static_cast<size_t>(got)})) break;
+        offset += static_cast<uint64_t>(got);
+        left -= static_cast<uint64_t>(got);
+    }
+    return true;
+}
+
+bool PosixFs::make_dir(const Path &path)
+{
+    const Descriptor dir = parent_of(path, "make the folder");
+    if (::mkdirat(dir.get(), std::string(path.name()).c_str(), 0777) == 0) return true;
+    if (errno == EEXIST) return false;
+    throw failed(path, "make the folder", errno);
+}
+
+void PosixFs::write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const
+{
+    const Descriptor fd(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    if (!fd) throw failed(path, "write it", errno);
+    int number = write_all(fd.get(), content);
+    if (number == 0 && durable == Durable::yes && ::fsync(fd.get()) != 0) number = errno;
+    if (number == 0) return;
+    ::unlinkat(dir, name, 0);
+    throw failed(path, "write it", number);
+}
+
+void PosixFs::write_file(const Path &path, std::string_view content, Durable durable)
+{
+    const Descriptor dir = parent_of(path, "write it");
+    write(dir.get(), std::string(path.name()).c_str(), path, content, durable);
+}
+
+void PosixFs::replace(int dir, const Path &path, std::string_view content, Durable durable) const
+{
+    const std::string temporary = temporary_name();
+    write(dir, temporary.c_str(), path, content, durable);
+    if (::renameat(dir, temporary.c_str(), dir, std::string(path.name()).c_str()) != 0) {
+        const int number = errno;
+        ::unlinkat(dir, temporary.c_str(), 0);
+        throw failed(path, "replace it", number);
+    }
+    if (durable == Durable::yes && ::fsync(dir) != 0) throw failed(path, "replace it", errno);
+}
+
+void PosixFs::replace_file(const Path &path, std::string_view content, Durable durable)
+{
+    replace(parent_of(path, "replace it").get(), path, content, durable);
+}
+
+Descriptor PosixFs::lock(const Call &call, int dir, const Path &path) const
+{
+    const std::string_view name = path.name();
+    const std::string file = (name.front() == '.' ? "" : ".") + std::string(name) + ".lock";
+    milliseconds wait(1);
+    for (;;) {
+        Descriptor fd(::openat(dir, file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666));
+        struct stat held, there;
+        if (!fd || ::fstat(fd.get(), &held) != 0) throw failed(path, "lock it", errno);
+        if (!S_ISREG(held.st_mode)) throw Error(Code::corrupt, shown(path) + ": its lock is not a regular file");
+        struct flock whole{};
+        whole.l_type = F_WRLCK;
+        whole.l_whence = SEEK_SET;
+        if (::fcntl(fd.get(), F_OFD_SETLK, &whole) == 0) {
+            // Who removed the file took the lock along: the next one would lock another.
+            const bool same = ::fstatat(dir, file.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0;
+            if (same && there.st_ino == held.st_ino) return fd;
+        } else if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
+            throw failed(path, "lock it", errno);
+        }
+        call.check(shown(path));
+        pause(call, wait);
+        wait = std::min(wait * 2, milliseconds(20));
+    }
+}
+
+std::string PosixFs::content(const Call &call, int dir, const Path &path) const
+{
+    const std::string name(path.name());
+    const Descriptor fd(::openat(dir, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && errno == ENOENT) return {};
+    struct stat found;
+    if (!fd || ::fstat(fd.get(), &found) != 0) throw failed(path, "read it", errno);
+    if (!S_ISREG(found.st_mode)) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
+    std::string text;
+    std::array<char, piece_size> piece;
+    for (;;) {
+        call.check(shown(path));
+        const ssize_t got = ::read(fd.get(), piece.data(), piece.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw failed(path, "read it", errno);
+        if (got == 0) return text;
+        text.append(piece.data(), static_cast<size_t>(got));
+        if (text.size() > editable_size) throw Error(Code::corrupt, shown(path) + ": is larger than 1 MiB");
+    }
+}
+
+void PosixFs::edit_file(const Call &call, const Path &path, Durable durable, const Change &change)
+{
+    const Descriptor dir = parent_of(path, "change it");
+    const Descriptor held = lock(call, dir.get(), path);
+    const std::string before = content(call, dir.get(), path);
+    const std::string after = change(before);
+    if (after == before) return;
+    if (after.size() > editable_size) throw Error(Code::invalid, shown(path) + ": would be larger than 1 MiB");
+    replace(dir.get(), path, after, durable);
+}
+
+Renamed PosixFs::rename(const Path &from, const Path &to)
+{
+    const Descriptor from_dir = root_.open(from.parent(), O_PATH | O_DIRECTORY);
+    if (!from_dir && is_missing(errno)) return Renamed::missing;
+    if (!from_dir) throw failed(from, "move it", errno);
+    const Descriptor to_dir = root_.open(to.parent(), O_PATH | O_DIRECTORY);
+    if (!to_dir && is_missing(errno)) return Renamed::missing;
+    if (!to_dir) throw failed(to, "move it", errno);
+
+    const std::string from_name(from.name());
+    const std::string to_name(to.name());
+    int done = ::renameat2(from_dir.get(), from_name.c_str(), to_dir.get(), to_name.c_str(), RENAME_NOREPLACE);
+    if (done != 0 && (errno == EINVAL || errno == ENOSYS)) {
+        // A file system that cannot promise it. A folder with something in it is never replaced anyway.
+        if (look(to).kind != Kind::none) return Renamed::exists;
+        done = ::renameat(from_dir.get(), from_name.c_str(), to_dir.get(), to_name.c_str());
+    }
+    if (done == 0) return Renamed::done;
+    switch (errno) {
+    case ENOENT: return Renamed::missing;
+    case EEXIST:
+    case ENOTEMPTY: return Renamed::exists;
+    case EXDEV: return Renamed::other_file_system;
+    default: throw failed(from, "move it", errno);
+    }
+}
+
+void PosixFs::sync_dir(const Path &dir)
+{
+    const Descriptor fd = root_.open(dir, O_RDONLY | O_DIRECTORY);
+    if (!fd || ::fsync(fd.get()) != 0) throw failed(dir, "write it to the disk", errno);
+}
+
+void PosixFs::remove_tree(const Path &path)
+{
+    const Descriptor dir = parent_of(path, "remove it");
+    const std::string name(path.name());
+    const Descriptor below(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!below && errno == ENOENT) return;
+    const int number = below ? remove_content(below.get()) : errno;
+    if (number != 0) throw failed(path, "remove it", number);
+    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+        throw failed(path, "remove it", errno);
+}
+
+}  // namespace litbuild::folder

@@ -1,0 +1,45 @@
+// The kernel's file system below one folder.
+#pragma once
+
+#include <litbuild/linux/descriptor.hpp>
+
+#include <folder-store/fs.hpp>
+#include <folder-store/posix_root.hpp>
+
+namespace litbuild::folder {
+
+/// Folders and files get the modes 0777 and 0666, as far as the umask of the process lets them.
+/// Locks are open-file-description locks on a file `.NAME.lock` beside the file, which stays.
+class PosixFs final : public Fs {
+public:
+    /// `root` is made absolute once. Code::not_found: no such folder. Code::invalid: it is not a folder.
+    explicit PosixFs(const std::string &root, Resolve resolve = Resolve::automatic);
+
+    uint64_t capabilities() const override { return LB_STORE_DURABLE | LB_STORE_LOCAL_PATH; }
+    const std::string &root() const override { return path_; }
+
+    bool read_dir(const Path &dir, const NameSink &each) override;
+    Info look(const Path &path) override;
+    bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
+    bool make_dir(const Path &path) override;
+    void write_file(const Path &path, std::string_view content, Durable durable) override;
+    void replace_file(const Path &path, std::string_view content, Durable durable) override;
+    void edit_file(const Call &call, const Path &path, Durable durable, const Change &change) override;
+    Renamed rename(const Path &from, const Path &to) override;
+    void sync_dir(const Path &dir) override;
+    void remove_tree(const Path &path) override;
+
+private:
+    std::string shown(const Path &path) const;
+    Error failed(const Path &path, const char *action, int number) const;
+    linux_::Descriptor parent_of(const Path &path, const char *action) const;
+    linux_::Descriptor lock(const Call &call, int dir, const Path &path) const;
+    std::string content(const Call &call, int dir, const Path &path) const;
+    void write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const;
+    void replace(int dir, const Path &path, std::string_view content, Durable durable) const;
+
+    std::string path_;
+    PosixRoot root_;
+};
+
+}  // namespace litbuild::folder

@@ -1,0 +1,313 @@
+// The plugin local-process: builds as processes of this host. See README.md.
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+
+#include <litbuild/export.hpp>
+#include <litbuild/linux/tree.hpp>
+#include <litbuild/version.hpp>
+
+#include "containment.hpp"
+#include "spawn.hpp"
+#include "token.hpp"
+
+namespace local_process {
+
+using namespace litbuild;
+using linux_::Cgroup;
+using linux_::Descriptor;
+using linux_::Held;
+
+namespace {
+
+constexpr const char *self = "local-process";
+
+boost::json::object parse_object(std::string_view text, const std::string &what)
+{
+    boost::system::error_code error;
+    const boost::json::value value = boost::json::parse(text.empty() ? "{}" : text, error);
+    if (error || !value.is_object()) throw Error(Code::invalid, what + ": is not a JSON object");
+    return value.as_object();
+}
+
+uint64_t positive(const boost::json::object &from, const char *key)
+{
+    const boost::json::value *found = from.if_contains(key);
+    if (!found) return 0;
+    boost::system::error_code error;
+    const int64_t value = found->to_number<int64_t>(error);
+    if (error || value <= 0) throw Error(Code::invalid, std::string(self) + ": limit '" + key + "' is not above 0");
+    return static_cast<uint64_t>(value);
+}
+
+/// Waits for the end of the process. False: the deadline came first. Throws where the call is cancelled.
+bool wait_for_end(const Call &call, const Descriptor &pidfd, const std::string &object)
+{
+    for (;;) {
+        pollfd wait[2] = {{pidfd.get(), POLLIN, 0}, {call.cancel_fd(), POLLIN, 0}};
+        const int64_t left = std::chrono::ceil<std::chrono::milliseconds>(call.left(std::chrono::hours(1))).count();
+        const int ready = ::poll(wait, 2, static_cast<int>(std::min<int64_t>(left, 3'600'000)));
+        if (ready < 0 && errno != EINTR) throw os_error(object, "wait for its runner", errno);
+        if (ready > 0 && (wait[0].revents & POLLIN) != 0) return true;
+        if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled");
+        if (call.expired()) return false;
+    }
+}
+
+}  // namespace
+
+class LocalProcess final : public ProcessController {
+public:
+    LocalProcess(const Host &host, std::string_view config) : host_(host), containers_(read(config)) {}
+
+    uint64_t capabilities() const override { return LB_PROCESS_HOST_COMMANDS; }
+
+    std::string launch(const Call &call, const LaunchSpec &spec) override
+    {
+        const std::string object = to_string(spec.build);
+        const boost::json::object wanted = parse_object(spec.limits, object + ": limits");
+        Limits limits{positive(wanted, "processes"), positive(wanted, "memory_bytes"), positive(wanted, "cpu_time_ms")};
+        if (limits.processes == 0) limits.processes = default_processes_;
+        for (const auto &[key, value] : parse_object(spec.options, object + ": process"))
+            throw Error(Code::invalid, object + ": unknown key " + quote(key) + " in process; local-process has none");
+
+        const Containment containment = containers_.make(spec.uuid, limits);
+        Token token = Token::of_this_host();
+        token.uuid = spec.uuid;
+        token.cgroup = containment.kill_group;
+        token.cgroup_inode = containment.kill_group_inode;
+        try {
+            const Started started =
+                spawn_runner(call, object, spec.command, environment_for(spec, containment, token));
+            token.pid = started.pid;
+            token.start = started.start;
+        } catch (...) {
+            Containers::remove(containment);
+            throw;
+        }
+        return token.text();
+    }
+
+    Probe probe(const Call &, const std::string &text) override { return probe(Token::parse(text)); }
+
+    Probe wait(const Call &call, const std::string &text) override
+    {
+        const Token token = Token::parse(text);
+        if (const Descriptor runner = hold_runner(token)) wait_for_end(call, runner, "runner of " + token.uuid);
+        return probe(token);
+    }
+
+    StopReport stop(const Call &call, const std::string &text, const std::string &uuid,
+                    std::span<const StopStep> plan) override
+    {
+        const Token token = Token::parse(text);
+        const Clock::time_point begin = Clock::now();
+        StopReport report;
+        if (token.uuid != uuid) throw Error(Code::corrupt, "token: is of another build (" + token.uuid + ")");
+        if (!is_here(token)) {
+            // A host that has restarted since took the build with it; another host answers for itself.
+            report.outcome = restarted(token) ? StopOutcome::already : StopOutcome::requested;
+            return report;
+        }
+        std::chrono::nanoseconds patience = std::chrono::seconds(5);
+        for (const StopStep &step : plan) patience += step.grace;
+
+        report.mechanism = "runner";
+        Descriptor runner = hold_runner(token);
+        const bool answered = !runner || ask(call.at_most(patience), runner, uuid);
+        if (!answered || !living(token, Descriptor()).empty()) finish(call, token, runner, plan, report);
+        else if (!runner) report.outcome = StopOutcome::already;
+        report.took = Clock::now() - begin;
+        return report;
+    }
+
+private:
+    std::string read(std::string_view text)
+    {
+        const boost::json::object config = parse_object(text, std::string(self) + ": configuration");
+        std::string cgroup = "auto";
+        for (const auto &[key, value] : config) {
+            if (key == "cgroup" && value.is_string() &&
+                (value == "auto" || value == "none" || value.as_string().starts_with('/'))) {
+                cgroup = std::string(value.as_string());
+            } else if (key == "inherit_environment" && value.is_bool()) {
+                inherit_ = value.as_bool();
+            } else if (key == "processes" && value.is_int64() && value.as_int64() >= 0) {
+                default_processes_ = static_cast<uint64_t>(value.as_int64());
+            } else if (key == "cgroup" || key == "inherit_environment" || key == "processes") {
+                throw Error(Code::invalid, std::string(self) + ": bad value for '" + std::string(key) + "'");
+            } else {
+                throw Error(Code::invalid, std::string(self) + ": unknown key " + quote(key));
+            }
+        }
+        return cgroup;
+    }
+
+    std::vector<std::string> environment_for(const LaunchSpec &spec, const Containment &containment,
+                                             const Token &token) const
+    {
+        std::vector<std::string> out;
+        if (inherit_)
+            for (char **entry = environ; entry && *entry; ++entry)
+                if (std::string_view(*entry).rfind("LITBUILD_RUNNER_", 0) != 0) out.emplace_back(*entry);
+        out.insert(out.end(), spec.environment.begin(), spec.environment.end());
+        const auto join = [](const std::vector<std::string> &words, char between) {
+            std::string text;
+            for (const std::string &word : words) text += (text.empty() ? "" : std::string(1, between)) + word;
+            return text;
+        };
+        out.push_back("LITBUILD_RUNNER_READY=3");
+        out.push_back("LITBUILD_RUNNER_DETACH=1");
+        out.push_back("LITBUILD_RUNNER_TOKEN=" + token.text());
+        out.push_back("LITBUILD_RUNNER_DETAIL=" + containment.detail);
+        if (!containment.kill_group.empty()) out.push_back("LITBUILD_RUNNER_KILL_GROUP=" + containment.kill_group);
+        if (!containment.groups.empty()) out.push_back("LITBUILD_RUNNER_GROUPS=" + join(containment.groups, ':'));
+        if (!containment.rlimits.empty()) out.push_back("LITBUILD_RUNNER_RLIMITS=" + join(containment.rlimits, ';'));
+        return out;
+    }
+
+    // ------------------------------------------------------------------------------------------- identity
+
+    bool is_here(const Token &token) const
+    {
+        return token.host == here_.host && token.boot == here_.boot && token.pid_namespace == here_.pid_namespace;
+    }
+    bool restarted(const Token &token) const { return token.host == here_.host && token.boot != here_.boot; }
+
+    static Descriptor hold_runner(const Token &token) { return linux_::hold(token.pid, token.start); }
+
+    static Cgroup group_of(const Token &token)
+    {
+        if (token.cgroup.empty()) return Cgroup();
+        Cgroup group = Cgroup::open(token.cgroup);
+        return group && group.inode() == token.cgroup_inode ? std::move(group) : Cgroup();
+    }
+
+    /// Every living process of the build but the runner: by group, by mark, and by descent where the runner is held.
+    static std::vector<Held> living(const Token &token, const Descriptor &runner)
+    {
+        std::vector<Held> out = linux_::members_of(group_of(token));
+        const auto add = [&](std::vector<Held> more) {
+            for (Held &held : more) {
+                const auto same = [&](const Held &other) { return other.pid == held.pid; };
+                if (std::none_of(out.begin(), out.end(), same)) out.push_back(std::move(held));
+            }
+        };
+        if (runner) add(linux_::descendants_of(token.pid, [](const Held &) {}));
+        add(linux_::marked_with("LITBUILD_UUID=" + token.uuid, token.pid));
+        return out;
+    }
+
+    Probe probe(const Token &token) const
+    {
+        Probe out;
+        if (restarted(token)) {
+            out.life = Life::gone;
+            out.evidence = "host " + token.host_name + " has restarted since";
+            return out;
+        }
+        if (!is_here(token)) {
+            out.evidence = "it runs on host " + token.host_name;
+            return out;
+        }
+        if (hold_runner(token)) {
+            out.life = Life::alive;
+            out.evidence = "its runner has pid " + std::to_string(token.pid);
+            return out;
+        }
+        out.life = Life::gone;
+        out.left_overs = living(token, Descriptor()).size();
+        out.evidence = "its runner (pid " + std::to_string(token.pid) + " on " + token.host_name + ") is gone";
+        if (out.left_overs > 0) out.evidence += "; " + std::to_string(out.left_overs) + " of its processes live on";
+        return out;
+    }
+
+    // ----------------------------------------------------------------------------------------------- stop
+
+    /// Makes the runner look at the request, and waits for its end. False: it did not end in time.
+    static bool ask(const Call &call, const Descriptor &runner, const std::string &uuid)
+    {
+        linux_::send(runner, SIGTERM);
+        return wait_for_end(call, runner, "runner of " + uuid);
+    }
+
+    /// The guarantee: ends what is left of the tree without the runner's help.
+    void finish(const Call &call, const Token &token, const Descriptor &runner, std::span<const StopStep> plan,
+                StopReport &report) const
+    {
+        const Cgroup group = group_of(token);
+        report.mechanism = group ? "cgroup" : "scan";
+        if (!runner) send_gracefully(call, token, plan);
+        const Call limit = call.at_most(plan.empty() ? std::chrono::seconds(10) : std::max<std::chrono::nanoseconds>(
+                                                           plan.back().grace, std::chrono::seconds(1)));
+        std::set<pid_t> killed;
+        std::vector<Held> left;
+        for (auto pause = std::chrono::milliseconds(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
+            if (group) group.kill();
+            left = living(token, runner);
+            for (const Held &held : left)
+                if (linux_::send(held.pidfd, SIGKILL)) killed.insert(held.pid);
+            if (left.empty() || limit.expired() || call.cancelled()) break;
+            pause_for(pause);
+        }
+        report.killed = killed.size();
+        if (left.empty()) {
+            // A runner that is not stuck sees its tree empty, writes its last word and ends by itself.
+            if (runner && !wait_for_end(call.at_most(std::chrono::seconds(2)), runner, "runner of " + token.uuid)) {
+                linux_::send(runner, SIGKILL);
+                wait_for_end(call.at_most(std::chrono::seconds(2)), runner, "runner of " + token.uuid);
+            }
+            if (!token.cgroup.empty()) Cgroup::open(token.cgroup).remove();
+            report.outcome = StopOutcome::done;
+            return;
+        }
+        report.outcome = StopOutcome::incomplete;
+        for (const Held &held : left) report.survivors.push_back(describe(held.pid));
+    }
+
+    /// The plan's steps before the kill, for a tree whose runner is gone.
+    static void send_gracefully(const Call &call, const Token &token, std::span<const StopStep> plan)
+    {
+        for (const StopStep &step : plan) {
+            if (step.signal == SIGKILL) return;
+            for (const Held &held : living(token, Descriptor())) {
+                linux_::send(held.pidfd, step.signal);
+                linux_::send(held.pidfd, SIGCONT);
+            }
+            const Call grace = call.at_most(step.grace);
+            while (!grace.expired() && !call.cancelled()) {
+                if (living(token, Descriptor()).empty()) return;
+                pause_for(std::chrono::milliseconds(20));
+            }
+        }
+    }
+
+    static void pause_for(std::chrono::milliseconds time)
+    {
+        ::poll(nullptr, 0, static_cast<int>(time.count()));
+    }
+
+    static ProcessInfo describe(pid_t pid)
+    {
+        ProcessInfo out;
+        out.pid = pid;
+        out.command = linux_::command_of(pid);
+        if (const auto stat = linux_::stat_of(pid)) out.state = stat->state;
+        out.where = linux_::line_of(linux_::proc_path(pid, "wchan").c_str());
+        if (out.where == "0") out.where.clear();
+        return out;
+    }
+
+    Host host_;
+    bool inherit_ = true;
+    uint64_t default_processes_ = 4096;
+    Containers containers_;
+    const Token here_ = Token::of_this_host();
+};
+
+}  // namespace local_process
+
+LITBUILD_PLUGIN("local-process", LITBUILD_VERSION, litbuild::ProcessOf<local_process::LocalProcess>)

@@ -1,0 +1,86 @@
+#include "token.hpp"
+
+#include <sys/utsname.h>
+
+#include <sstream>
+
+#include <litbuild/error.hpp>
+#include <litbuild/linux/proc.hpp>
+
+namespace local_process {
+
+using litbuild::Code;
+using litbuild::Error;
+
+namespace {
+constexpr const char *first_line = "local-process 1";
+}
+
+Token Token::of_this_host()
+{
+    Token out;
+    utsname names{};
+    ::uname(&names);
+    out.host_name = names.nodename;
+    out.host = litbuild::linux_::line_of("/etc/machine-id");
+    if (out.host.empty()) out.host = out.host_name;
+    out.boot = litbuild::linux_::boot_id();
+    char space[64];
+    const ssize_t size = ::readlink("/proc/self/ns/pid", space, sizeof space);
+    if (size > 0) out.pid_namespace.assign(space, static_cast<size_t>(size));
+    return out;
+}
+
+Token Token::parse(const std::string &text)
+{
+    std::istringstream lines(text);
+    std::string line;
+    std::getline(lines, line);
+    if (line != first_line)
+        throw Error(Code::corrupt, "token: not of local-process (starts with '" + line.substr(0, 40) + "')");
+    Token out;
+    while (std::getline(lines, line)) {
+        const size_t space = line.find(' ');
+        if (space == std::string::npos) continue;
+        const std::string key = line.substr(0, space);
+        const std::string value = line.substr(space + 1);
+        const auto number = [&] {
+            uint64_t parsed = 0;
+            std::from_chars(value.data(), value.data() + value.size(), parsed);
+            return parsed;
+        };
+        if (key == "host") out.host = value;
+        if (key == "host-name") out.host_name = value;
+        if (key == "boot") out.boot = value;
+        if (key == "pid-namespace") out.pid_namespace = value;
+        if (key == "uuid") out.uuid = value;
+        if (key == "cgroup") out.cgroup = value;
+        if (key == "cgroup-inode") out.cgroup_inode = number();
+        if (key == "pid") out.pid = static_cast<pid_t>(number());
+        if (key == "start") out.start = number();
+    }
+    // A torn record names nobody, and nobody is signalled on its word.
+    if (out.host.empty() || out.boot.empty() || out.pid <= 0 || out.start == 0 || out.uuid.empty())
+        throw Error(Code::corrupt, "token: incomplete");
+    return out;
+}
+
+std::string Token::text() const
+{
+    std::string out = std::string(first_line) + "\n";
+    const auto add = [&](const char *key, const std::string &value) {
+        if (!value.empty() && value != "0") out += std::string(key) + " " + value + "\n";
+    };
+    add("host", host);
+    add("host-name", host_name);
+    add("boot", boot);
+    add("pid-namespace", pid_namespace);
+    add("uuid", uuid);
+    add("cgroup", cgroup);
+    add("cgroup-inode", std::to_string(cgroup_inode));
+    add("pid", std::to_string(pid));
+    add("start", std::to_string(start));
+    return out;
+}
+
+}  // namespace local_process

@@ -1,0 +1,32 @@
+// What names one launch for ever: a fixed, versioned record of lines `KEY VALUE`, never a bare pid. The controller writes
+// the part that is known before the start; the runner adds its pid and start time and keeps the whole in `.control/token`
+// before it says that it is ready, so that a crash of the launching process loses nothing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace local_process {
+
+struct Token {
+    std::string host;           ///< machine id, or the host's name where it has none
+    std::string host_name;      ///< for people
+    std::string boot;           ///< boot id
+    std::string pid_namespace;  ///< "pid:[4026531836]"
+    std::string uuid;           ///< of the build
+    std::string cgroup;         ///< folder of the steps' group; empty: none
+    uint64_t cgroup_inode = 0;
+    pid_t pid = 0;              ///< of the runner
+    uint64_t start = 0;         ///< its start time, clock ticks since boot
+
+    /// Everything but pid and start.
+    static Token of_this_host();
+    /// Throws litbuild::Error(Code::corrupt): not a token of this plugin.
+    static Token parse(const std::string &text);
+    /// Without the lines `pid` and `start` where they are 0.
+    std::string text() const;
+};
+
+}  // namespace local_process

@@ -1,0 +1,27 @@
+# litbuild_add_plugin(NAME SOURCES file... PROVIDES store|status|process... [VERSION 1.0.0] [LIBRARIES target...])
+#
+# Makes NAME.so with its manifest NAME.json in ${LITBUILD_PLUGIN_OUTPUT} (default: the build folder's plugins/): hidden
+# symbols, none undefined, and one exported: the plugin's.
+set(LITBUILD_PLUGIN_OUTPUT ${CMAKE_BINARY_DIR}/plugins CACHE PATH "Where plugins and their manifests are put")
+
+function(litbuild_add_plugin name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "VERSION" "SOURCES;PROVIDES;LIBRARIES")
+  if(NOT arg_VERSION)
+    set(arg_VERSION ${PROJECT_VERSION})
+  endif()
+  add_library(${name} MODULE ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE litbuild::sdk ${arg_LIBRARIES})
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map -Wl,--exclude-libs,ALL)
+  if(NOT LITBUILD_SANITIZE)
+    target_link_options(${name} PRIVATE -Wl,-z,defs)
+  endif()
+  set_target_properties(${name} PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden
+                        LIBRARY_OUTPUT_DIRECTORY ${LITBUILD_PLUGIN_OUTPUT}
+                        LINK_DEPENDS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
+  list(TRANSFORM arg_PROVIDES REPLACE "(.+)" "\"litbuild.\\1/1\"")
+  list(JOIN arg_PROVIDES ", " provides)
+  file(MAKE_DIRECTORY ${LITBUILD_PLUGIN_OUTPUT})
+  file(WRITE ${LITBUILD_PLUGIN_OUTPUT}/${name}.json
+       "{\"name\": \"${name}\", \"version\": \"${arg_VERSION}\", \"abi\": \"1.0\", \"library\": \"${name}.so\", "
+       "\"provides\": [${provides}]}\n")
+endfunction()

@@ -1,0 +1,91 @@
+// ProcessController: how a build's process is started and stopped.
+//
+// The engine hands over one command (the runner and the build's folder); a controller starts it somewhere with that folder
+// in reach, and returns a token: plain text by which any process, on any day, finds that launch and no other.
+// Ownership, threads and errors: as in <litbuild/store.hpp>.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <litbuild/call.hpp>
+#include <litbuild/names.hpp>
+
+namespace litbuild {
+
+struct LaunchSpec {
+    BuildName build;
+    std::string uuid;                   ///< of the build
+    std::string folder;                 ///< of the build
+    std::vector<std::string> command;   ///< the runner and its arguments
+    std::vector<std::string> environment;   ///< NAME=value, on top of what the deployment gives
+    std::string limits;                 ///< the spec's "limits", a JSON object; empty: none
+    std::string options;                ///< the spec's "process", a JSON object; empty: none
+};
+
+/// Sends `signal` to every process of the build and waits up to `grace` until none is left.
+struct StopStep {
+    int signal = 0;
+    std::chrono::nanoseconds grace{};
+};
+/// Ordered; the last one is a kill (signal 9), whose grace is how long to wait for what cannot be killed at once.
+using StopPlan = std::vector<StopStep>;
+
+enum class Life : uint32_t {
+    unknown = LB_LIFE_UNKNOWN,   ///< cannot be told from here
+    queued = LB_LIFE_QUEUED,     ///< accepted, not started
+    alive = LB_LIFE_ALIVE,
+    gone = LB_LIFE_GONE,
+};
+
+struct Probe {
+    Life life = Life::unknown;
+    std::optional<int> exit_code;
+    int signal = 0;
+    std::string evidence;        ///< how it is known, in words
+    uint64_t left_overs = 0;     ///< processes of the build that live on although the command is gone
+};
+
+enum class StopOutcome : uint32_t {
+    done = LB_STOP_DONE,               ///< no process of the build is alive
+    already = LB_STOP_ALREADY,         ///< none was, before anything was sent
+    requested = LB_STOP_REQUESTED,     ///< asked for where the build runs; no answer yet
+    incomplete = LB_STOP_INCOMPLETE,   ///< see StopReport::survivors
+};
+
+struct ProcessInfo {
+    int64_t pid = 0;
+    char state = 0;        ///< as ps shows it; 0: not known
+    std::string command;
+    std::string where;     ///< what it hangs in; empty: not known
+};
+
+struct StopReport {
+    StopOutcome outcome = StopOutcome::done;
+    uint64_t killed = 0;                 ///< processes that the controller had to kill itself
+    std::chrono::nanoseconds took{};
+    std::string mechanism;
+    std::vector<ProcessInfo> survivors;
+};
+
+class ProcessController {
+public:
+    virtual ~ProcessController() = default;
+
+    /// LB_PROCESS_* bits. Default: no promise.
+    virtual uint64_t capabilities() const { return 0; }
+
+    /// Starts the command so that it outlives this process; returns the token, at most 4096 bytes.
+    virtual std::string launch(const Call &call, const LaunchSpec &spec) = 0;
+    virtual Probe probe(const Call &call, const std::string &token) = 0;
+    /// Ends every process of the launch by the plan. The request already lies in the build's folder.
+    virtual StopReport stop(const Call &call, const std::string &token, const std::string &uuid,
+                            std::span<const StopStep> plan) = 0;
+    /// Waits until the command has ended or the deadline has passed; then as probe().
+    virtual Probe wait(const Call &call, const std::string &token) = 0;
+};
+
+}  // namespace litbuild

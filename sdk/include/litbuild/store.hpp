@@ -1,0 +1,98 @@
+// BuildStore: where builds live.
+//
+// Derive from it to keep builds somewhere else; <litbuild/export.hpp> makes a plugin of the class. The engine checks team
+// names, run ids and tags before it calls, and decides whether a build may be moved; a store still treats every name that
+// it turns into a path as hostile.
+//
+// Ownership: the engine owns the object and destroys it after the last call. Arguments are borrowed until the call returns.
+// Threads: unless exported as LB_SERIAL, any number of calls at once from any thread.
+// Errors: every function throws litbuild::Error with the codes named at it, and besides those Code::timeout,
+// Code::cancelled, Code::denied, Code::unavailable, Code::no_space, Code::corrupt as they apply.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <litbuild/call.hpp>
+#include <litbuild/names.hpp>
+
+namespace litbuild {
+
+enum class Scope : uint32_t { live = LB_LIVE, archived = LB_ARCHIVED, all = LB_ALL };
+
+/// A build as the store sees it.
+struct Entry {
+    int64_t runid = 0;
+    bool archived = false;
+    std::string path;   ///< folder of the artifacts, where it is now
+};
+
+struct Query {
+    std::string team;
+    Scope scope = Scope::live;
+    int64_t before = 0;   ///< only run ids below this one; 0: all
+    uint64_t limit = 0;   ///< at most so many; 0: all
+};
+
+struct NewBuild {
+    std::string team;
+    std::string uuid;
+    std::string document;   ///< JSON object for build.json, to which the store adds "runid" in front
+    std::vector<std::pair<std::string, std::string>> files;   ///< name and content, there from the first moment
+};
+
+/// Receives a piece of a file; returns false for "enough".
+using TextSink = std::function<bool(std::string_view)>;
+/// Receives an entry of a list; returns false for "enough".
+using EntrySink = std::function<bool(const Entry &)>;
+
+class BuildStore {
+public:
+    virtual ~BuildStore() = default;
+
+    /// LB_STORE_* bits. Default: no promise.
+    virtual uint64_t capabilities() const { return 0; }
+
+    /// The names of all teams, in any order.
+    virtual std::vector<std::string> teams(const Call &call) = 0;
+    /// A team's builds, the highest run id first, each once. Code::not_found: no such team.
+    virtual void list(const Call &call, const Query &query, const EntrySink &each) = 0;
+    /// Code::not_found: no such team or build.
+    virtual Entry find(const Call &call, const BuildName &build) = 0;
+    /// A new build under a run id its team never used; published whole. Makes the team where it is new.
+    virtual Entry create(const Call &, const NewBuild &) { throw unsupported("create builds"); }
+    /// Moves a build out of the main list; returns where it is now. Where it is archived already: no error.
+    virtual Entry archive(const Call &, const BuildName &) { throw unsupported("archive"); }
+    /// The way back, likewise.
+    virtual Entry restore(const Call &, const BuildName &) { throw unsupported("restore"); }
+    /// Tags in order. Default: none.
+    virtual std::vector<std::string> tags(const Call &, const BuildName &) { return {}; }
+    /// Removes, then adds those that are missing, in one step that loses no other writer's edit.
+    virtual void edit_tags(const Call &, const BuildName &, std::span<const std::string> /*add*/,
+                           std::span<const std::string> /*remove*/)
+    {
+        throw unsupported("change tags");
+    }
+    /// Bytes of a file of the build from `offset` on, at most `max` (0: to its end). Nothing behind the end.
+    /// `name` is relative to the build's folder and never leads out of it. Code::not_found: no such build or file.
+    virtual void read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
+                      const TextSink &sink) = 0;
+    /// Replaces `.control/NAME` of the build whole.
+    virtual void write_control(const Call &, const BuildName &, std::string_view /*name*/, std::string_view /*content*/)
+    {
+        throw unsupported("write control files");
+    }
+    /// Removes an archived build for ever; its run id stays used. Code::refused: it is not archived.
+    virtual void remove(const Call &, const BuildName &) { throw unsupported("remove builds"); }
+
+protected:
+    static Error unsupported(const char *what)
+    {
+        return Error(Code::unsupported, std::string("build store: this plugin cannot ") + what);
+    }
+};
+
+}  // namespace litbuild

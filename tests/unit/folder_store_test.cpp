@@ -1,0 +1,631 @@
+#define BOOST_TEST_MODULE folder_store
+#include <boost/test/unit_test.hpp>
+
+#include <set>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <folder-store/tag_list.hpp>
+
+#include "folder_fixture.hpp"
+
+using namespace fixture;
+using folder::FolderStore;
+using folder::Fs;
+using folder::PosixFs;
+
+namespace {
+
+struct Store : TempFolder, FolderStore {
+    explicit Store(Resolve resolve = Resolve::automatic)
+        : FolderStore(std::make_unique<PosixFs>(path.string(), resolve)), logs(path / "contoso" / "logs")
+    {
+    }
+    BuildName create_one(int number = 1)
+    {
+        return {"contoso", create(Call(), new_build("contoso", number)).runid};
+    }
+    std::string all() { return listed(*this, {"contoso", Scope::all, 0, 0}); }
+    fs::path logs;
+};
+
+// Passes everything on, but what a test has put in the way.
+struct Faulty : Fs {
+    explicit Faulty(const std::string &root) : inner(root) {}
+    uint64_t capabilities() const override { return inner.capabilities(); }
+    const std::string &root() const override { return inner.root(); }
+    bool read_dir(const folder::Path &p, const folder::NameSink &each) override { return inner.read_dir(p, each); }
+    folder::Info look(const folder::Path &p) override
+    {
+        if (on_look) on_look(p.text());
+        return inner.look(p);
+    }
+    bool read_file(const Call &c, const folder::Path &p, uint64_t o, uint64_t m, const TextSink &s) override
+    {
+        return inner.read_file(c, p, o, m, s);
+    }
+    bool make_dir(const folder::Path &p) override { return inner.make_dir(p); }
+    void write_file(const folder::Path &p, std::string_view t, folder::Durable d) override { inner.write_file(p, t, d); }
+    void replace_file(const folder::Path &p, std::string_view t, folder::Durable d) override
+    {
+        if (on_replace) on_replace(p.text());
+        inner.replace_file(p, t, d);
+    }
+    void edit_file(const Call &c, const folder::Path &p, folder::Durable d, const folder::Change &f) override
+    {
+        if (no_locks) throw Error(Code::unsupported, "lock: none here", ENOLCK);
+        inner.edit_file(c, p, d, f);
+    }
+    folder::Renamed rename(const folder::Path &from, const folder::Path &to) override
+    {
+        if (on_rename) on_rename(to.text());
+        const folder::Renamed result = inner.rename(from, to);
+        if (lost_reply && to.text().find("new-") == std::string::npos) throw Error(Code::unavailable, "reply: lost", EIO);
+        return result;
+    }
+    void sync_dir(const folder::Path &p) override
+    {
+        if (on_sync) on_sync(p.text());
+        inner.sync_dir(p);
+    }
+    void remove_tree(const folder::Path &p) override { inner.remove_tree(p); }
+
+    PosixFs inner;
+    bool no_locks = false;
+    bool lost_reply = false;
+    std::function<void(const std::string &)> on_look, on_rename, on_sync, on_replace;
+};
+
+struct FaultyStore : TempFolder {
+    FaultyStore() : faults(new Faulty(path.string())), store(std::unique_ptr<Fs>(faults)), logs(path / "contoso/logs") {}
+    Faulty *faults;
+    FolderStore store;
+    fs::path logs;
+};
+
+}  // namespace
+
+// One case over both ways of resolving a path.
+#define BOTH_WAYS(name)                                                                                                \
+    static void name(Resolve way);                                                                                     \
+    BOOST_AUTO_TEST_CASE(name##_at_once) { name(Resolve::automatic); }                                                 \
+    BOOST_AUTO_TEST_CASE(name##_by_walk) { name(Resolve::walk); }                                                      \
+    static void name(Resolve way)
+
+BOTH_WAYS(a_new_build_is_there_whole)
+{
+    Store store(way);
+    NewBuild build{"contoso", uuid(1), " {\"a\": 1}", {{"events.jsonl", "x\n"}, {".spec", ""}}};
+    const Entry entry = store.create(Call(), build);
+    BOOST_TEST(entry.runid == 1);
+    BOOST_TEST(!entry.archived);
+    BOOST_TEST(entry.path == (store.logs / "1").string());
+    BOOST_TEST(slurp(store.logs / "1/build.json") == " {\"runid\":1,\"a\": 1}");
+    BOOST_TEST(slurp(store.logs / "1/events.jsonl") == "x\n");
+    BOOST_TEST(fs::is_directory(store.logs / "1/.control"));
+    BOOST_TEST(slurp(store.logs / ".next") == "1\n");
+    BOOST_TEST(store.teams(Call()) == std::vector<std::string>{"contoso"});
+    BOOST_TEST(!fs::exists(store.logs / (".new-" + uuid(1))));
+    BOOST_TEST(store.capabilities() == (LB_STORE_DURABLE | LB_STORE_LOCAL_PATH));
+}
+
+BOTH_WAYS(an_empty_document_takes_the_run_id)
+{
+    Store store(way);
+    store.create(Call(), {"contoso", uuid(1), "{ }", {}});
+    BOOST_TEST(slurp(store.logs / "1/build.json") == "{\"runid\":1 }");
+}
+
+BOTH_WAYS(bad_new_builds_leave_nothing)
+{
+    Store store(way);
+    const auto refused = [&](NewBuild build) { return failure([&] { store.create(Call(), build); }).substr(0, 8); };
+    BOOST_TEST(refused({"..", uuid(1), "{}", {}}) == "invalid;");
+    BOOST_TEST(refused({"a/b", uuid(1), "{}", {}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", "../../x", "{}", {}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", uuid(1), "[]", {}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", uuid(1), "{", {}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", uuid(1), "", {}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", uuid(1), "{}", {{"a/b", ""}}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", uuid(1), "{}", {{"build.json", ""}}}) == "invalid;");
+    BOOST_TEST(refused({"contoso", uuid(1), "{}", {{"a", ""}, {"a", ""}}}) == "exists; ");
+    BOOST_TEST(fs::is_empty(store.logs));
+}
+
+BOTH_WAYS(lists_are_in_order_and_in_pages)
+{
+    Store store(way);
+    for (int i = 1; i <= 12; ++i) store.create_one(i);
+    for (const int64_t id : {2, 5, 12}) store.archive(Call(), {"contoso", id});
+    BOOST_TEST(listed(store, {"contoso", Scope::live, 0, 0}) == "11 10 9 8 7 6 4 3 1");
+    BOOST_TEST(listed(store, {"contoso", Scope::archived, 0, 0}) == "a12 a5 a2");
+    BOOST_TEST(store.all() == "a12 11 10 9 8 7 6 a5 4 3 a2 1");
+    BOOST_TEST(listed(store, {"contoso", Scope::all, 9, 4}) == "8 7 6 a5");
+    BOOST_TEST(listed(store, {"contoso", Scope::live, 5, 1}) == "4");
+    BOOST_TEST(listed(store, {"contoso", Scope::all, 1, 0}) == "");
+    int seen = 0;
+    store.list(Call(), {"contoso", Scope::all, 0, 0}, [&](const Entry &) { return ++seen < 3; });
+    BOOST_TEST(seen == 3);
+}
+
+BOTH_WAYS(archive_and_restore_go_to_and_fro)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    BOOST_TEST(listed(store, {"contoso", Scope::archived, 0, 0}) == "");
+    for (int i = 0; i < 2; ++i) {
+        const Entry entry = store.archive(Call(), build);
+        BOOST_TEST(entry.archived);
+        BOOST_TEST(entry.path == (store.logs / "archive/1").string());
+    }
+    BOOST_TEST(text_of(store, build, "events.jsonl") == "{}\n");
+    BOOST_TEST(store.find(Call(), build).archived);
+    for (int i = 0; i < 2; ++i) BOOST_TEST(!store.restore(Call(), build).archived);
+    BOOST_TEST(store.find(Call(), build).path == (store.logs / "1").string());
+    BOOST_TEST(store.all() == "1");
+}
+
+BOTH_WAYS(what_is_not_there_is_named)
+{
+    Store store(way);
+    store.create_one();
+    BOOST_TEST(failure([&] { listed(store, {"fabrikam", Scope::all, 0, 0}); }) == "not_found; fabrikam: no such team");
+    BOOST_TEST(failure([&] { store.find(Call(), {"fabrikam", 1}); }) == "not_found; fabrikam: no such team");
+    BOOST_TEST(failure([&] { store.find(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
+    BOOST_TEST(failure([&] { store.archive(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
+    BOOST_TEST(failure([&] { store.restore(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
+    BOOST_TEST(failure([&] { store.tags(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
+    BOOST_TEST(failure([&] { store.write_control(Call(), {"contoso", 2}, "stop", ""); }) ==
+               "not_found; contoso/2: no such build");
+    BOOST_TEST(failure([&] { text_of(store, {"contoso", 1}, "log"); }) == "not_found; contoso/1: no such file 'log'");
+    BOOST_TEST(failure([&] { text_of(store, {"contoso", 1}, "build.json/x"); }) ==
+               "not_found; contoso/1: no such file 'build.json/x'");
+    BOOST_TEST(failure([&] { store.remove(Call(), {"contoso", 1}); }).starts_with("unsupported;"));
+    BOOST_TEST(failure([&] { FolderStore(std::make_unique<PosixFs>((store.path / "no").string(), way)); }) ==
+               "not_found; " + (store.path / "no").string() + ": no such folder (root of the builds)");
+    BOOST_TEST(failure([&] { PosixFs((store.logs / ".next").string(), way); }).starts_with("invalid;"));
+}
+
+BOTH_WAYS(hostile_names_are_refused)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    spill(store.path / "secret", "x");
+    for (const char *team : {"", ".", "..", "../contoso", "/etc", "a b", "-x", ".hidden", "con\ntoso"}) {
+        BOOST_TEST(failure([&] { listed(store, {team, Scope::all, 0, 0}); }).starts_with("invalid;"), team);
+        BOOST_TEST(failure([&] { store.find(Call(), {team, 1}); }).starts_with("invalid;"), team);
+    }
+    BOOST_TEST(failure([&] { store.find(Call(), {"contoso", 0}); }).starts_with("invalid;"));
+    BOOST_TEST(failure([&] { store.archive(Call(), {"contoso", -1}); }).starts_with("invalid;"));
+    using namespace std::string_view_literals;
+    for (const std::string_view name : {""sv, "/"sv, "."sv, ".."sv, "../../../secret"sv, "/etc/passwd"sv, "a//b"sv,
+                                        "a/"sv, "a/../build.json"sv, "build.json\0x"sv}) {
+        BOOST_TEST(failure([&] { text_of(store, build, name); }).starts_with("invalid;"), name);
+        BOOST_TEST(failure([&] { store.write_control(Call(), build, name, ""); }).starts_with("invalid;"), name);
+    }
+    BOOST_TEST(failure([&] { store.write_control(Call(), build, ".stop", ""); }).starts_with("invalid;"));
+    BOOST_TEST(failure([&] { text_of(store, build, std::string(256, 'a')); }).starts_with("invalid; contoso/1: "));
+    std::string deep = "a";
+    for (int i = 0; i < 4000; ++i) deep += "/a";
+    BOOST_TEST(failure([&] { text_of(store, build, deep); }).starts_with("invalid; contoso/1: "));
+    BOOST_TEST(failure([&] { text_of(store, build, std::string(255, 'a')); }).starts_with("not_found;"));
+}
+
+BOTH_WAYS(files_are_read_in_parts)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    std::string content;
+    for (int i = 0; i < 20000; ++i) content += std::to_string(i) + "\n";
+    spill(store.logs / "1/out/deep/asset", content);
+    BOOST_TEST(text_of(store, build, "out/deep/asset") == content);
+    BOOST_TEST(text_of(store, build, "out/deep/asset", 100, 7) == content.substr(100, 7));
+    BOOST_TEST(text_of(store, build, "out/deep/asset", content.size() - 3, 50) == content.substr(content.size() - 3));
+    BOOST_TEST(text_of(store, build, "out/deep/asset", content.size()) == "");
+    BOOST_TEST(text_of(store, build, "out/deep/asset", UINT64_MAX, UINT64_MAX) == "");
+    size_t pieces = 0;
+    store.read(Call(), build, "out/deep/asset", 0, 0, [&](std::string_view) { return ++pieces < 1; });
+    BOOST_TEST(pieces == 1u);
+    const Call late = Call::until(Clock::now());
+    BOOST_TEST(failure([&] { store.read(late, build, "out/deep/asset", 0, 0, [](auto) { return true; }); })
+                   .starts_with("timeout;"));
+}
+
+BOTH_WAYS(pipes_links_and_folders_are_no_files)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    const fs::path folder = store.logs / "1";
+    spill(store.path / "secret", "x");
+    BOOST_REQUIRE(::mkfifo((folder / "pipe").c_str(), 0666) == 0);
+    fs::create_symlink(store.path / "secret", folder / "link");
+    fs::create_directory_symlink(store.path, folder / "dir");
+    fs::create_directory(folder / "sub");
+    BOOST_TEST(failure([&] { text_of(store, build, "pipe"); }) ==
+               "corrupt; " + (folder / "pipe").string() + ": is not a regular file");
+    BOOST_TEST(failure([&] { text_of(store, build, "sub"); }).starts_with("corrupt;"));
+    const std::string link = failure([&] { text_of(store, build, "link"); });
+    BOOST_TEST(link == "corrupt; " + (folder / "link").string() + ": leads through a symbolic link, which is not followed");
+    BOOST_TEST(failure([&] { text_of(store, build, "dir/secret"); }).find("symbolic link") != std::string::npos);
+    BOOST_REQUIRE(::mkfifo((folder / "tags").c_str(), 0666) == 0);
+    BOOST_TEST(failure([&] { store.tags(Call(), build); }).starts_with("corrupt;"));
+    const std::string tag = "a";
+    BOOST_TEST(failure([&] { store.edit_tags(Call(), build, {&tag, 1}, {}); }).starts_with("corrupt;"));
+}
+
+BOTH_WAYS(only_folders_named_as_run_ids_are_builds)
+{
+    Store store(way);
+    for (const char *name : {"3", "007", "0", "-1", "+2", "1e3", "9223372036854775808", "19 ", "latest", ".new-x"})
+        fs::create_directories(store.logs / name);
+    spill(store.logs / "4", "a file");
+    fs::create_directory_symlink(store.logs / "3", store.logs / "5");
+    BOOST_REQUIRE(::mkfifo((store.logs / "6").c_str(), 0666) == 0);
+    fs::create_directories(store.path / ".hidden/logs");
+    fs::create_directories(store.path / "no-logs");
+    spill(store.path / "file-logs/logs", "");
+    fs::create_directories(store.path / "elsewhere/logs");
+    fs::create_directory_symlink(store.path / "elsewhere", store.path / "linked");
+    BOOST_TEST(store.all() == "3");
+    std::vector<std::string> teams = store.teams(Call());
+    std::sort(teams.begin(), teams.end());
+    BOOST_TEST(teams == (std::vector<std::string>{"contoso", "elsewhere"}));
+    for (const int64_t id : {4, 5, 6})
+        BOOST_TEST(failure([&] { store.find(Call(), {"contoso", id}); }).starts_with("not_found;"));
+    BOOST_TEST(failure([&] { listed(store, {"file-logs", Scope::all, 0, 0}); }) ==
+               "not_found; file-logs: no such team");
+    BOOST_TEST(failure([&] { listed(store, {"linked", Scope::all, 0, 0}); }).starts_with("corrupt;"));
+    // A name in use is no free id, whatever is behind it.
+    BOOST_TEST(store.create_one().runid == 7);
+}
+
+BOTH_WAYS(an_existing_tree_is_adopted)
+{
+    Store store(way);
+    fs::create_directories(store.logs / "7");
+    spill(store.logs / "41/asset.bin", "data");
+    spill(store.logs / "archive/55/asset.bin", "old");
+    BOOST_TEST(store.all() == "a55 41 7");
+    const BuildName empty{"contoso", 7}, old{"contoso", 55};
+    BOOST_TEST(text_of(store, old, "asset.bin") == "old");
+    BOOST_TEST(store.tags(Call(), empty).empty());
+    store.write_control(Call(), empty, "stop", "now");
+    BOOST_TEST(slurp(store.logs / "7/.control/stop") == "now");
+    BOOST_TEST(store.archive(Call(), empty).archived);
+    BOOST_TEST(store.create_one().runid == 56);
+    BOOST_TEST(store.create_one(2).runid == 57);
+}
+
+BOTH_WAYS(the_hint_is_never_trusted_below_what_exists)
+{
+    Store store(way);
+    for (int i = 1; i <= 3; ++i) store.create_one(i);
+    store.archive(Call(), {"contoso", 3});
+    int number = 10;
+    int64_t expected = 4;
+    for (const char *hint : {"1\n", "", "rubbish", "-5", "2", "9223372036854775807", "99999999999999999999"}) {
+        spill(store.logs / ".next", hint);
+        BOOST_TEST(store.create_one(number++).runid == expected++, hint);
+    }
+    fs::remove(store.logs / ".next");
+    fs::create_symlink("/etc/passwd", store.logs / ".next");
+    BOOST_TEST(store.create_one(number++).runid == expected++);
+    // A removed build's id stays used as long as the hint is there.
+    fs::remove_all(store.logs / std::to_string(expected - 1));
+    BOOST_TEST(store.create_one(number++).runid == expected++);
+    fs::create_directories(store.logs / "archive/9223372036854775807");
+    fs::remove(store.logs / ".next");
+    BOOST_TEST(failure([&] { store.create_one(number); }) == "no_space; contoso: no run id is left");
+}
+
+BOTH_WAYS(a_build_in_both_places_is_told_once)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    spill(store.logs / "archive/1/other", "");
+    BOOST_TEST(store.all() == "1");
+    BOOST_TEST(listed(store, {"contoso", Scope::archived, 0, 0}) == "");
+    BOOST_TEST(!store.find(Call(), build).archived);
+    const std::string sentence = "corrupt; contoso/1: lies in the main list and in the archive";
+    BOOST_TEST(failure([&] { store.archive(Call(), build); }) == sentence);
+    BOOST_TEST(failure([&] { store.restore(Call(), build); }) == sentence);
+}
+
+BOTH_WAYS(nothing_is_moved_onto_something_else)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    spill(store.logs / "archive/1", "a file");
+    BOOST_TEST(failure([&] { store.archive(Call(), build); }).starts_with("exists; contoso/1: something else lies at"));
+    BOOST_TEST(slurp(store.logs / "archive/1") == "a file");
+    BOOST_TEST(store.all() == "1");
+}
+
+BOTH_WAYS(a_linked_archive_is_refused)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    fs::create_directories(store.path / "cold");
+    fs::create_directory_symlink(store.path / "cold", store.logs / "archive");
+    BOOST_TEST(failure([&] { store.archive(Call(), build); }).starts_with("corrupt;"));
+    BOOST_TEST(failure([&] { store.create_one(2); }).starts_with("corrupt;"));
+    BOOST_TEST(listed(store, {"contoso", Scope::live, 0, 0}) == "1");
+    BOOST_TEST(fs::is_empty(store.path / "cold"));
+}
+
+BOTH_WAYS(tags_are_edited)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    using Tags = std::vector<std::string>;
+    const auto edit = [&](const Tags &add, const Tags &remove) {
+        store.edit_tags(Call(), build, add, remove);
+        return slurp(store.logs / "1/tags");
+    };
+    BOOST_TEST(store.tags(Call(), build).empty());
+    BOOST_TEST(edit({"nightly", "gold", "nightly"}, {}) == "nightly,gold\n");
+    BOOST_TEST(edit({"gold", "v 2"}, {"nightly", "none"}) == "gold,v 2\n");
+    BOOST_TEST(store.tags(Call(), build) == (Tags{"gold", "v 2"}));
+    spill(store.logs / "1/tags", "\xef\xbb\xbf gold , ,,\tx\r\nlater,gold, caf\xc3\xa9,bad\xff\r\n");
+    BOOST_TEST(store.tags(Call(), build) == (Tags{"gold", "x", "later", "caf\xc3\xa9"}));
+    BOOST_TEST(edit({}, {"x"}) == "gold,later,caf\xc3\xa9,bad\xff\n");
+    BOOST_TEST(edit({}, {"gold", "later", "caf\xc3\xa9"}) == "bad\xff\n");
+    BOOST_TEST(failure([&] { edit({"a,b"}, {}); }).starts_with("invalid;"));
+    BOOST_TEST(failure([&] { edit({}, {"a\nb"}); }).starts_with("invalid;"));
+    BOOST_TEST(failure([&] { edit({""}, {}); }).starts_with("invalid;"));
+    store.archive(Call(), build);
+    store.edit_tags(Call(), build, Tags{"kept"}, {});
+    BOOST_TEST(slurp(store.logs / "archive/1/tags") == "bad\xff,kept\n");
+    spill(store.logs / "archive/1/tags", std::string(2'000'000, 'x'));
+    BOOST_TEST(failure([&] { store.edit_tags(Call(), build, Tags{"a"}, {}); }).find("1 MiB") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_tag_edit_waits_no_longer_than_it_may)
+{
+    Store store;
+    const BuildName build = store.create_one();
+    const linux_::Descriptor lock(
+        ::open((store.logs / "1/.tags.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    struct flock whole{};
+    whole.l_type = F_WRLCK;
+    BOOST_REQUIRE(::fcntl(lock.get(), F_OFD_SETLK, &whole) == 0);
+    const std::string tag = "a";
+    const auto begin = Clock::now();
+    BOOST_TEST(failure([&] { store.edit_tags(Call::within(std::chrono::milliseconds(60)), build, {&tag, 1}, {}); })
+                   .starts_with("timeout;"));
+    Canceller canceller;
+    std::thread other([&] { canceller.cancel(); });
+    BOOST_TEST(failure([&] { store.edit_tags(Call().cancelled_by(canceller), build, {&tag, 1}, {}); })
+                   .starts_with("cancelled;"));
+    other.join();
+    BOOST_TEST((Clock::now() - begin < std::chrono::seconds(2)));
+    BOOST_TEST(store.tags(Call(), build).empty());
+}
+
+BOTH_WAYS(no_tag_edit_is_lost)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    const int failed = in_processes(4, [&](int process) {
+        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        for (int i = 0; i < 20; ++i) {
+            const std::string tag = "p" + std::to_string(process) + "-" + std::to_string(i);
+            const std::string gone = "p" + std::to_string(process) + "-" + std::to_string(i - 1);
+            own.edit_tags(Call(), build, {&tag, 1}, i % 2 ? std::span(&gone, 1) : std::span<const std::string>());
+            // Moving the build meanwhile loses none either.
+            if (process == 0 && i % 5 == 0) own.archive(Call(), build);
+            if (process == 0 && i % 5 == 2) own.restore(Call(), build);
+        }
+    });
+    BOOST_TEST(failed == 0);
+    BOOST_TEST(store.tags(Call(), build).size() == 40u);
+}
+
+BOTH_WAYS(no_run_id_is_given_twice)
+{
+    Store store(way);
+    constexpr int processes = 8, each = 50;
+    const int failed = in_processes(processes, [&](int process) {
+        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        std::string given;
+        for (int i = 0; i < each; ++i) {
+            const BuildName build{"contoso", own.create(Call(), new_build("contoso", i)).runid};
+            given += std::to_string(build.runid) + "\n";
+            if (i % 3 == 0) own.archive(Call(), build);
+        }
+        spill(store.path / "given" / std::to_string(process), given);
+    });
+    BOOST_TEST(failed == 0);
+    std::set<int64_t> ids;
+    for (int process = 0; process < processes; ++process) {
+        std::istringstream given(slurp(store.path / "given" / std::to_string(process)));
+        for (int64_t id = 0; given >> id;) BOOST_TEST(ids.insert(id).second, id);
+    }
+    BOOST_TEST(ids.size() == size_t{processes * each});
+    size_t seen = 0;
+    store.list(Call(), {"contoso", Scope::all, 0, 0}, [&](const Entry &entry) {
+        const std::string head = "{\"runid\":" + std::to_string(entry.runid) + ",";
+        BOOST_TEST(slurp(entry.path + "/build.json").starts_with(head));
+        ++seen;
+        return true;
+    });
+    BOOST_TEST(seen == ids.size());
+    for (const auto &item : fs::directory_iterator(store.logs))
+        BOOST_TEST(!item.path().filename().string().starts_with(".new-"));
+}
+
+BOOST_AUTO_TEST_CASE(without_locks_run_ids_are_still_unique)
+{
+    TempFolder root;
+    const int failed = in_processes(4, [&](int process) {
+        auto fs = std::make_unique<Faulty>(root.path.string());
+        fs->no_locks = true;
+        FolderStore own(std::move(fs));
+        for (int i = 0; i < 25; ++i) {
+            const Entry entry = own.create(Call(), new_build("contoso", process * 100 + i));
+            if (i % 2 == 0) own.archive(Call(), {"contoso", entry.runid});
+        }
+    });
+    BOOST_TEST(failed == 0);
+    FolderStore store(std::make_unique<PosixFs>(root.path.string()));
+    size_t seen = 0;
+    store.list(Call(), {"contoso", Scope::all, 0, 0}, [&](const Entry &) { return ++seen > 0; });
+    BOOST_TEST(seen == 100u);
+}
+
+BOOST_AUTO_TEST_CASE(an_id_archived_between_look_and_claim_is_given_back)
+{
+    FaultyStore f;
+    f.faults->no_locks = true;
+    fs::create_directories(f.logs);
+    // Another one creates 1 and archives it in the moment before our rename.
+    f.faults->on_rename = [&](const std::string &to) {
+        if (to == "contoso/logs/1") spill(f.logs / "archive/1/build.json", "other");
+    };
+    BOOST_TEST(f.store.create(Call(), new_build("contoso", 1)).runid == 2);
+    BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "2 a1");
+    BOOST_TEST(slurp(f.logs / "2/build.json").starts_with("{\"runid\":2,"));
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_reply_is_settled_by_looking)
+{
+    FaultyStore f;
+    f.faults->lost_reply = true;
+    BOOST_TEST(f.store.create(Call(), new_build("contoso", 1)).runid == 1);
+    BOOST_TEST(f.store.archive(Call(), {"contoso", 1}).archived);
+    BOOST_TEST(!f.store.restore(Call(), {"contoso", 1}).archived);
+    BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "1");
+}
+
+BOOST_AUTO_TEST_CASE(a_failed_creation_leaves_nothing)
+{
+    FaultyStore f;
+    const auto fail = [](const std::string &) { throw Error(Code::no_space, "disk: full", ENOSPC); };
+    f.store.create(Call(), new_build("contoso", 1));
+    f.faults->on_replace = fail;
+    BOOST_TEST(failure([&] { f.store.create(Call(), new_build("contoso", 2)); }) == "no_space; disk: full");
+    f.faults->on_replace = {};
+    f.faults->on_sync = fail;
+    BOOST_TEST(failure([&] { f.store.create(Call(), new_build("contoso", 3)); }) == "no_space; disk: full");
+    f.faults->on_sync = {};
+    BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "1");
+    for (const auto &item : fs::directory_iterator(f.logs))
+        BOOST_TEST(!item.path().filename().string().starts_with(".new-"));
+}
+
+BOOST_AUTO_TEST_CASE(another_file_system_is_named)
+{
+    struct Other : Faulty {
+        using Faulty::Faulty;
+        folder::Renamed rename(const folder::Path &from, const folder::Path &to) override
+        {
+            if (to.text().find("archive") != std::string::npos) return folder::Renamed::other_file_system;
+            return Faulty::rename(from, to);
+        }
+    };
+    TempFolder root;
+    FolderStore store(std::make_unique<Other>(root.path.string()));
+    store.create(Call(), new_build("contoso", 1));
+    BOOST_TEST(failure([&] { store.archive(Call(), {"contoso", 1}); }) ==
+               "unsupported; contoso/1: the archive lies on another file system");
+}
+
+BOOST_AUTO_TEST_CASE(a_build_moved_between_two_looks_is_found)
+{
+    FaultyStore f;
+    const BuildName build{"contoso", f.store.create(Call(), new_build("contoso", 1)).runid};
+    f.store.archive(Call(), build);
+    int looks = 0;
+    f.faults->on_look = [&](const std::string &path) {
+        // Restored after the look at the main list, before the one at the archive.
+        if (path == "contoso/logs/archive/1" && ++looks == 1) fs::rename(f.logs / "archive/1", f.logs / "1");
+    };
+    BOOST_TEST(!f.store.find(Call(), build).archived);
+    BOOST_TEST(text_of(f.store, build, "events.jsonl") == "{}\n");
+}
+
+BOOST_AUTO_TEST_CASE(no_build_is_missed_by_a_list_while_it_moves)
+{
+    Store store;
+    for (int i = 1; i <= 20; ++i) store.create_one(i);
+    std::atomic<bool> enough{false};
+    std::thread mover([&] {
+        for (int64_t id = 1; !enough; id = id % 20 + 1) {
+            store.archive(Call(), {"contoso", id});
+            store.restore(Call(), {"contoso", id});
+        }
+    });
+    for (int i = 0; i < 300; ++i) {
+        size_t seen = 0;
+        store.list(Call(), {"contoso", Scope::all, 0, 0}, [&](const Entry &) { return ++seen > 0; });
+        BOOST_TEST(seen == 20u);
+        BOOST_TEST(text_of(store, {"contoso", i % 20 + 1}, "events.jsonl") == "{}\n");
+    }
+    enough = true;
+    mover.join();
+}
+
+BOTH_WAYS(a_read_only_root_can_be_read)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    // In a process without privileges: the modes mean nothing to root.
+    const int failed = in_processes(1, [&](int) {
+        fs::permissions(store.path, fs::perms(0555));
+        for (const auto &item : fs::recursive_directory_iterator(store.path))
+            fs::permissions(item, fs::perms(item.is_directory() ? 0555 : 0444));
+        if (::getuid() == 0 && ::setuid(65534) != 0) throw std::runtime_error("setuid");
+        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        const auto expect = [](bool good, const char *what) {
+            if (!good) throw std::runtime_error(what);
+        };
+        expect(listed(own, {"contoso", Scope::all, 0, 0}) == "1", "list");
+        expect(text_of(own, build, "events.jsonl") == "{}\n", "read");
+        const std::string tag = "a";
+        const auto denied = [&](const std::string &what) {
+            if (!what.starts_with("denied;")) throw std::runtime_error(what);
+        };
+        denied(failure([&] { own.create(Call(), new_build("contoso", 2)); }));
+        denied(failure([&] { own.create(Call(), new_build("fabrikam", 2)); }));
+        denied(failure([&] { own.archive(Call(), build); }));
+        denied(failure([&] { own.edit_tags(Call(), build, {&tag, 1}, {}); }));
+        denied(failure([&] { own.write_control(Call(), build, "stop", ""); }));
+    });
+    BOOST_TEST(failed == 0);
+    for (const auto &item : fs::recursive_directory_iterator(store.path))
+        if (item.is_directory()) fs::permissions(item, fs::perms(0755));
+    fs::permissions(store.path, fs::perms(0755));
+}
+
+BOTH_WAYS(control_files_are_replaced_whole)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    store.write_control(Call(), build, "stop", "first");
+    store.write_control(Call(), build, "stop", "2");
+    BOOST_TEST(text_of(store, build, ".control/stop") == "2");
+    BOOST_TEST(std::distance(fs::directory_iterator(store.logs / "1/.control"), {}) == 1);
+    fs::remove_all(store.logs / "1/.control");
+    fs::create_directory_symlink(store.path, store.logs / "1/.control");
+    BOOST_TEST(failure([&] { store.write_control(Call(), build, "stop", "x"); }).starts_with("corrupt;"));
+    BOOST_TEST(!fs::exists(store.path / "stop"));
+}
+
+BOOST_AUTO_TEST_CASE(descriptors_are_not_leaked)
+{
+    const auto open_ones = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), {}); };
+    Store store;
+    const BuildName build = store.create_one();
+    const auto before = open_ones();
+    for (int i = 0; i < 3; ++i) {
+        const std::string tag = std::to_string(i);
+        store.edit_tags(Call(), build, {&tag, 1}, {});
+        store.archive(Call(), build);
+        store.restore(Call(), build);
+        store.all();
+        failure([&] { text_of(store, build, "none"); });
+    }
+    BOOST_TEST(open_ones() == before);
+}

@@ -81,8 +81,8 @@ std::string clean(std::string_view text, size_t most)
     return out;
 }
 
-Journal::Journal(std::string object, int folder, const std::vector<std::string> &steps)
-    : object_(std::move(object)), folder_(folder)
+Journal::Journal(std::string object, int folder, std::string created, const std::vector<std::string> &steps)
+    : object_(std::move(object)), created_(std::move(created)), folder_(folder)
 {
     events_.reset(::openat(folder, "events.jsonl", O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
     if (!events_) throw litbuild::os_error(object_, "open its events.jsonl", errno);
@@ -102,7 +102,6 @@ Journal::Journal(std::string object, int folder, const std::vector<std::string> 
         step.name = name;
         status_.steps.push_back(step);
     }
-    status_.created = static_cast<Timestamp>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
 void Journal::write(const char *type, object members, Sync sync)
@@ -112,7 +111,7 @@ void Journal::write(const char *type, object members, Sync sync)
     if (status_.state == litbuild::State::running && status_.started == 0) status_.started = time;
     if (litbuild::is_terminal(status_.state)) status_.ended = time;
     if (const value *index = members.if_contains("step")) {
-        Step &step = status_.steps[static_cast<size_t>(index->as_int64())];
+        Step &step = status_.steps[index->to_number<size_t>()];
         if (std::string_view(type) == "step_started") step.started = time;
         if (std::string_view(type) == "step_ended") step.ended = time;
     }
@@ -186,7 +185,7 @@ void Journal::write_snapshot(Sync sync)
                              {"offset", offset_},
                              {"state", litbuild::name(status_.state)},
                              {"time", text_of(status_.time)},
-                             {"created", text_of(status_.created)},
+                             {"created", created_},
                              {"started", text_of(status_.started)},
                              {"ended", text_of(status_.ended)},
                              {"current_step", or_null(status_.current_step)},

@@ -15,7 +15,7 @@ namespace runner {
 class Journal {
 public:
     /// Opens the folder's events behind those that the launching engine wrote. Throws litbuild::Error.
-    Journal(std::string object, int folder, const std::vector<std::string> &steps);
+    Journal(std::string object, int folder, std::string created, const std::vector<std::string> &steps);
 
     litbuild::Status &status() noexcept { return status_; }
 
@@ -36,6 +36,7 @@ private:
     bool make_room(const litbuild::Error &error);
 
     std::string object_;
+    std::string created_;
     int folder_;
     litbuild::linux_::Descriptor events_;
     uint64_t offset_ = 0;

@@ -65,7 +65,7 @@ int run(runner::Setup &setup)
 
     std::vector<std::string> names;
     for (const runner::StepSpec &step : setup.steps) names.push_back(step.name);
-    runner::Journal journal(setup.object(), folder.get(), names);
+    runner::Journal journal(setup.object(), folder.get(), setup.created, names);
     boost::system::error_code error;
     const boost::json::value detail = boost::json::parse(setup.detail.empty() ? "{}" : setup.detail, error);
     if (!error && detail.is_object()) journal.detail() = detail.as_object();

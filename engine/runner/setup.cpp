@@ -94,6 +94,7 @@ void read_spec(Setup &setup, const std::string &folder)
         setup.team = document.at("team").as_string();
         setup.runid = document.at("runid").as_int64();
         setup.uuid = document.at("uuid").as_string();
+        setup.created = document.at("created").as_string();
         const boost::json::object &spec = document.at("spec").as_object();
         setup.environment = environment_of(spec);
         setup.time_limit = time_of(spec, "time_limit_ms");

@@ -41,6 +41,7 @@ struct Setup {
     std::string team;
     int64_t runid = 0;
     std::string uuid;
+    std::string created;   ///< RFC 3339
     std::vector<StepSpec> steps;
     std::vector<std::string> environment;
     Milliseconds time_limit{};

@@ -9,8 +9,8 @@
 namespace litbuild::cli {
 
 struct Options {
-    std::string root;
-    std::string config;
+    std::optional<std::string> root;
+    std::optional<std::string> config;
     bool json = false;
 
     std::string team;
@@ -21,6 +21,7 @@ struct Options {
     std::vector<std::string> tags;
     std::vector<std::string> add;
     std::vector<std::string> remove;
+    std::optional<std::string> tag;
     std::optional<std::string> state;
     std::optional<std::string> limit;
     std::optional<std::string> before;
@@ -36,16 +37,13 @@ struct Options {
 enum Take : unsigned {
     takes_nothing = 0,
     takes_team = 1u << 0,
-    takes_build = 1u << 1,   ///< TEAM and ID
-    takes_spec = 1u << 2,    ///< --name, --spec, and a command behind `--`
-    takes_tags = 1u << 3,    ///< --tag, any number of times
-    takes_tag = 1u << 4,     ///< --tag, once
-    takes_scope = 1u << 5,   ///< --archived, --all
-    takes_page = 1u << 6,    ///< --state, --limit, --before
-    takes_follow = 1u << 7,
-    takes_timeout = 1u << 8,
-    takes_stop = 1u << 9,    ///< --grace, --reason
-    takes_edit = 1u << 10,   ///< --add, --remove
+    takes_build = 1u << 1,    ///< TEAM and ID
+    takes_spec = 1u << 2,     ///< --tag any number of times, --name, --spec, and a command behind `--`
+    takes_filter = 1u << 3,   ///< --archived, --all, --tag, --state, --limit, --before
+    takes_follow = 1u << 4,
+    takes_timeout = 1u << 5,
+    takes_stop = 1u << 6,     ///< --grace, --reason
+    takes_edit = 1u << 7,     ///< --add, --remove
 };
 
 struct Command {

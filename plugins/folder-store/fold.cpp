@@ -32,8 +32,7 @@ void set_detail(Status &status, const json::object &from)
     if (const json::object *found = fields::below(from, "detail")) status.detail = json::serialize(*found);
 }
 
-bool has_ended(const Step &step) noexcept { return is_terminal(step.state); }
-
+// As the runner works it out: every step counts the same, its parts do not count.
 std::optional<double> computed_progress(const Status &status) noexcept
 {
     double sum = 0;
@@ -41,14 +40,9 @@ std::optional<double> computed_progress(const Status &status) noexcept
     for (const Step &step : status.steps) {
         if (step.parent >= 0) continue;
         ++count;
-        if (has_ended(step)) sum += 1;
+        sum += step.state == State::complete ? 1.0 : step.progress.value_or(0);
     }
     if (count == 0) return std::nullopt;
-    if (status.current_step) {
-        size_t at = *status.current_step;
-        while (status.steps[at].parent >= 0) at = static_cast<size_t>(status.steps[at].parent);
-        if (!has_ended(status.steps[at])) sum += status.steps[at].progress.value_or(0);
-    }
     return sum / static_cast<double>(count);
 }
 
@@ -91,8 +85,7 @@ bool Fold::snapshot(std::string_view content)
 void Fold::add(const Record &record, uint64_t cursor)
 {
     status_.cursor = cursor;
-    const bool changes_step = record.type == "step_started" || record.type == "step_ended";
-    if ((status_.state != record.state || changes_step) && record.time != 0) status_.time = record.time;
+    if (record.time != 0) status_.time = record.time;
     status_.state = record.state;
     if (record.type == "queued") return queued(record);
     if (record.type == "step_started") return step_started(record);
@@ -143,7 +136,11 @@ void Fold::step_started(const Record &record)
     step->ended = 0;
     step->exit_code.reset();
     step->signal = 0;
+    if (!progress_told_) status_.progress.reset();
+    // A part leaves the step that it is a part of the current one.
+    if (step->parent >= 0) return;
     status_.current_step = static_cast<size_t>(step - status_.steps.data());
+    status_.message.clear();
 }
 
 void Fold::step_ended(const Record &record)
@@ -154,10 +151,8 @@ void Fold::step_ended(const Record &record)
     step->ended = record.time;
     step->exit_code = fields::small(record.members, "exit");
     step->signal = fields::small(record.members, "signal").value_or(0);
-    if (status_.current_step != static_cast<size_t>(step - status_.steps.data())) return;
-    status_.current_step.reset();
-    if (step->parent >= 0 && status_.steps[static_cast<size_t>(step->parent)].state == State::running)
-        status_.current_step = static_cast<size_t>(step->parent);
+    if (step->state == State::complete) step->progress = 1.0;
+    if (!progress_told_) status_.progress.reset();
 }
 
 void Fold::progress(const Record &record)
@@ -167,15 +162,18 @@ void Fold::progress(const Record &record)
     if (!value) return;
     if (!record.members.contains("step")) {
         status_.progress = value;
+        progress_told_ = true;
         return;
     }
-    if (Step *step = step_of(record)) step->progress = value;
+    Step *step = step_of(record);
+    if (!step) return;
+    step->progress = value;
+    if (!progress_told_) status_.progress.reset();
 }
 
 void Fold::terminal(const Record &record)
 {
-    status_.ended = record.time;
-    status_.current_step.reset();
+    end(record.time);
     status_.exit_code = fields::small(record.members, "exit");
     status_.signal = fields::small(record.members, "signal").value_or(0);
     fields::set(status_.error, record.members, "error");
@@ -184,16 +182,23 @@ void Fold::terminal(const Record &record)
     set_detail(status_, record.members);
 }
 
-void Fold::ended_from_outside(const json::object &word)
+void Fold::ended_from_outside(const json::object &verdict)
 {
-    const Timestamp when = fields::time(word, "time");
-    status_.state = State::stopped;
+    const Timestamp when = fields::time(verdict, "time");
     if (when != 0) status_.time = when;
+    status_.state = fields::state(verdict, "state") == State::error ? State::error : State::stopped;
+    end(when);
+    fields::set(status_.stopped_by, verdict, "by");
+    fields::set(status_.reason, verdict, "reason");
+    fields::set(status_.error, verdict, "message");
+}
+
+// What has not begun stays queued.
+void Fold::end(Timestamp when)
+{
     status_.ended = when;
     status_.current_step.reset();
-    fields::set(status_.stopped_by, word, "by");
-    fields::set(status_.reason, word, "reason");
-    fields::set(status_.error, word, "message");
+    status_.message.clear();
     for (Step &step : status_.steps) {
         if (!is_active(step.state) || step.state == State::queued) continue;
         step.state = State::stopped;
@@ -206,7 +211,7 @@ Status Fold::result() const
     Status status = status_;
     if (status.state == State::complete)
         status.progress = 1.0;
-    else if (!status.progress && (status.state == State::running || status.state == State::stopping))
+    else if (!status.progress && status.state != State::queued)
         status.progress = computed_progress(status);
     return status;
 }

@@ -14,8 +14,8 @@ public:
     bool snapshot(std::string_view content);
     /// An event, and the offset behind its line.
     void add(const Record &record, uint64_t cursor);
-    /// The word of an engine that ended a build whose runner was gone.
-    void ended_from_outside(const boost::json::object &word);
+    /// The verdict of an engine on a build whose runner cannot speak: stopped, or never started ("state": "error").
+    void ended_from_outside(const boost::json::object &verdict);
 
     /// Of the last event that is in.
     uint64_t cursor() const noexcept { return status_.cursor; }
@@ -29,9 +29,11 @@ private:
     void step_ended(const Record &record);
     void progress(const Record &record);
     void terminal(const Record &record);
+    void end(Timestamp when);
     Step *step_of(const Record &record);
 
     Status status_;
+    bool progress_told_ = false;   ///< by the build itself, for the whole of it
 };
 
 }  // namespace litbuild::folder

@@ -28,11 +28,11 @@ void check(const NewBuild &build)
     };
     if (build.uuid.size() != 36 || !std::all_of(build.uuid.begin(), build.uuid.end(), in_uuid))
         throw Error(Code::invalid,
-                    build.team + ": " + litbuild::quote(build.uuid) + " is not the uuid of a new build");
+                    build.team + ": " + quote(build.uuid) + " is not the uuid of a new build");
     for (const auto &[name, content] : build.files)
         if (!is_component(name) || name == identity_file || name == ".control")
             throw Error(Code::invalid,
-                        build.team + ": " + litbuild::quote(name) + " is not the name of a file of a new build");
+                        build.team + ": " + quote(name) + " is not the name of a file of a new build");
 }
 
 // The document around the place of the run id: `{"runid":` ID `,...`.

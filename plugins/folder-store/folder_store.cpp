@@ -18,7 +18,7 @@ Path append(const Path &folder, const BuildName &build, std::string_view name)
         const size_t end = std::min(name.find('/', start), name.size());
         const std::string_view component = name.substr(start, end - start);
         if (!is_component(component) || name.size() > 3000)
-            throw Error(Code::invalid, to_string(build) + ": " + litbuild::quote(name) + " is not the name of a file");
+            throw Error(Code::invalid, to_string(build) + ": " + quote(name) + " is not the name of a file");
         path = path / component;
         start = end + 1;
     }
@@ -73,7 +73,13 @@ std::vector<std::string> FolderStore::teams(const Call &call)
         throw Error(Code::not_found, fs_->root() + ": no such folder (root of the builds)");
     std::erase_if(found, [&](const std::string &team) {
         call.check(team);
-        return fs_->look(logs(team)).kind != Kind::folder;
+        try {
+            return fs_->look(logs(team)).kind != Kind::folder;
+        } catch (const Error &error) {
+            // A private folder, or a link that came into the way, is nobody's team and does not hide the others.
+            if (error.code() != Code::denied && error.code() != Code::corrupt) throw;
+            return true;
+        }
     });
     return found;
 }
@@ -193,7 +199,7 @@ void FolderStore::read(const Call &call, const BuildName &build, std::string_vie
         const Path path = append(folder(build, place_of(call, build)), build, name);
         if (fs_->read_file(call, path, offset, max, sink)) return;
     }
-    throw Error(Code::not_found, to_string(build) + ": no such file " + litbuild::quote(name));
+    throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
 }
 
 void FolderStore::in_its_folder(const Call &call, const BuildName &build,
@@ -244,7 +250,7 @@ void FolderStore::write_control(const Call &call, const BuildName &build, std::s
     check(build);
     if (!is_component(name) || name.front() == '.')
         throw Error(Code::invalid,
-                    to_string(build) + ": " + litbuild::quote(name) + " is not the name of a control file");
+                    to_string(build) + ": " + quote(name) + " is not the name of a control file");
     in_its_folder(call, build, [&](const Path &folder) {
         const Path control = folder / ".control";
         if (fs_->make_dir(control)) fs_->sync_dir(folder);

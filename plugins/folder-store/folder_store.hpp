@@ -13,8 +13,8 @@
 // Run ids. The next one is one above `.next`, where neither list has that; otherwise one above all that are there. It
 // is taken by renaming the finished folder to it, which fails where somebody was faster. A lock on `.next` keeps the
 // hint growing and the processes from getting in each other's way, but nobody has to hold it: an id that is in use can
-// be neither in the main list (the rename would fail) nor in the archive (that is looked at again after the rename, when
-// nothing can come back from there any more).
+// be neither in the main list (the rename would fail) nor in the archive (that is looked at again after the rename,
+// when nothing can come back from there any more).
 #pragma once
 
 #include <memory>

@@ -27,7 +27,7 @@ public:
     /// Code::invalid: `name` is no component.
     Path operator/(std::string_view name) const
     {
-        if (!is_component(name)) throw Error(Code::invalid, litbuild::quote(name) + ": not a file name");
+        if (!is_component(name)) throw Error(Code::invalid, quote(name) + ": not a file name");
         Path path;
         path.text_.reserve(text_.size() + 1 + name.size());
         path.text_ = text_;

@@ -27,10 +27,14 @@ constexpr size_t editable_size = 1024 * 1024;
 std::string absolute(const std::string &path)
 {
     if (path.empty() || path.find('\0') != std::string::npos)
-        throw Error(Code::invalid, litbuild::quote(path) + ": not a folder name (root of the builds)");
+        throw Error(Code::invalid, quote(path) + ": not a folder name (root of the builds)");
     std::error_code error;
-    std::string text = std::filesystem::absolute(path, error).lexically_normal();
+    std::filesystem::path full = std::filesystem::absolute(path, error);
     if (error) throw os_error(path, "make it absolute", error.value());
+    // What ".." leads to depends on links, which otherwise stay in the path as users know it.
+    if (std::find(full.begin(), full.end(), "..") != full.end()) full = std::filesystem::weakly_canonical(full, error);
+    if (error) throw os_error(path, "make it absolute", error.value());
+    std::string text = full.lexically_normal();
     while (text.size() > 1 && text.back() == '/') text.pop_back();
     return text;
 }
@@ -80,7 +84,7 @@ PosixFs::PosixFs(const std::string &root, Resolve resolve) : path_(absolute(root
 std::string PosixFs::shown(const Path &path) const
 {
     const std::string full = path.is_root() ? path_ : (path_ == "/" ? "" : path_) + "/" + path.text();
-    return full.size() < 300 && printable(path.text()) ? full : path_ + "/" + litbuild::quote(path.text());
+    return full.size() < 300 && printable(path.text()) ? full : path_ + "/" + quote(path.text());
 }
 
 Error PosixFs::failed(const Path &path, const char *action, int number) const

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include <folder-store/pause.hpp>
 #include <folder-store/fold.hpp>
+#include <folder-store/pause.hpp>
 
 namespace litbuild::folder {
 
@@ -14,6 +14,7 @@ namespace {
 constexpr size_t largest_snapshot = 16 * 1024 * 1024;
 constexpr const char *snapshot_file = "status.json";
 constexpr const char *events_file = "events.jsonl";
+constexpr const char *verdict_file = ".control/stopped";
 
 }  // namespace
 
@@ -77,8 +78,9 @@ Status RunStatus::status(const Call &call, const BuildName &build)
         fold.add(record, end);
         return true;
     });
-    if (is_active(fold.state()) && read_whole(call, build, ".control/stopped", text) == Found::text)
-        if (const auto word = parse_object(text)) fold.ended_from_outside(*word);
+    // A runner's last word counts more than an engine's.
+    if (!is_terminal(fold.state()) && read_whole(call, build, verdict_file, text) == Found::text)
+        if (const auto verdict = parse_object(text)) fold.ended_from_outside(*verdict);
 
     Status status = fold.result();
     if (status.state != State::unknown) return status;

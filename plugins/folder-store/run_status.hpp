@@ -2,7 +2,8 @@
 //
 //     status.json        where the build is; what a finished build needs, and all that it needs
 //     events.jsonl       how it came there, an object a line; tells what status.json does not know yet, or lost
-//     .control/stopped   the word of an engine that ended a build whose runner was gone
+//     .control/stopped   the verdict of an engine on a build whose runner cannot speak (it is gone, or never started);
+//                        it counts where the runner has left no last word of its own
 //
 // The cursor of an event is the offset behind its line. A last line without its end is not there yet; a line that is no
 // event is passed over.

@@ -25,7 +25,7 @@ std::string root_of(std::string_view config, Root need)
     std::string root;
     for (const auto &member : value.get_object()) {
         if (member.key() != "root")
-            throw Error(Code::invalid, "local-fs: unknown key " + litbuild::quote(member.key()));
+            throw Error(Code::invalid, "local-fs: unknown key " + quote(member.key()));
         const json::string *text = member.value().if_string();
         if (!text || text->empty()) throw Error(Code::invalid, "local-fs: 'root' is not the name of a folder");
         root = std::string(*text);

@@ -158,9 +158,9 @@ Containment Containers::make(const std::string &uuid, const Limits &limits) cons
     return out;
 }
 
-void Containers::remove(const Containment &containment)
+void Containers::remove(const std::vector<std::string> &groups)
 {
-    for (const std::string &group : containment.groups) Cgroup::open(group).remove();
+    for (const std::string &group : groups) Cgroup::open(group).remove();
 }
 
 }  // namespace local_process

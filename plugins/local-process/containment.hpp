@@ -31,7 +31,7 @@ public:
 
     /// Makes the groups of one launch. A limit that no group can hold falls to an rlimit, and `detail` says so.
     Containment make(const std::string &uuid, const Limits &limits) const;
-    static void remove(const Containment &containment);
+    static void remove(const std::vector<std::string> &groups);
 
 private:
     std::string make_in_one_of(const std::vector<std::string> &bases, const std::string &uuid, bool must_kill) const;

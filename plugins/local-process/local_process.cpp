@@ -79,13 +79,14 @@ public:
         token.uuid = spec.uuid;
         token.cgroup = containment.kill_group;
         token.cgroup_inode = containment.kill_group_inode;
+        token.groups = containment.groups;
         try {
             const Started started =
                 spawn_runner(call, object, spec.command, environment_for(spec, containment, token));
             token.pid = started.pid;
             token.start = started.start;
         } catch (...) {
-            Containers::remove(containment);
+            Containers::remove(containment.groups);
             throw;
         }
         return token.text();
@@ -118,8 +119,12 @@ public:
         report.mechanism = "runner";
         Descriptor runner = hold_runner(token);
         const bool answered = !runner || ask(call.at_most(patience), runner, uuid);
-        if (!answered || !living(token, Descriptor()).empty()) finish(call, token, runner, plan, report);
-        else if (!runner) report.outcome = StopOutcome::already;
+        if (!answered || !living(token, Descriptor()).empty()) {
+            finish(call, token, runner, plan, report);
+        } else if (!runner) {
+            report.outcome = StopOutcome::already;
+            Containers::remove(token.groups);
+        }
         report.took = Clock::now() - begin;
         return report;
     }
@@ -260,7 +265,7 @@ private:
                 linux_::send(runner, SIGKILL);
                 wait_for_end(call.at_most(std::chrono::seconds(2)), runner, "runner of " + token.uuid);
             }
-            if (!token.cgroup.empty()) Cgroup::open(token.cgroup).remove();
+            Containers::remove(token.groups);
             report.outcome = StopOutcome::done;
             return;
         }

@@ -55,6 +55,7 @@ Token Token::parse(const std::string &text)
         if (key == "pid-namespace") out.pid_namespace = value;
         if (key == "uuid") out.uuid = value;
         if (key == "cgroup") out.cgroup = value;
+        if (key == "group") out.groups.push_back(value);
         if (key == "cgroup-inode") out.cgroup_inode = number();
         if (key == "pid") out.pid = static_cast<pid_t>(number());
         if (key == "start") out.start = number();
@@ -78,6 +79,7 @@ std::string Token::text() const
     add("uuid", uuid);
     add("cgroup", cgroup);
     add("cgroup-inode", std::to_string(cgroup_inode));
+    for (const std::string &group : groups) add("group", group);
     add("pid", std::to_string(pid));
     add("start", std::to_string(start));
     return out;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace local_process {
 
@@ -16,8 +17,9 @@ struct Token {
     std::string boot;           ///< boot id
     std::string pid_namespace;  ///< "pid:[4026531836]"
     std::string uuid;           ///< of the build
-    std::string cgroup;         ///< folder of the steps' group; empty: none
+    std::string cgroup;         ///< folder of the steps' group that can be killed as one; empty: none
     uint64_t cgroup_inode = 0;
+    std::vector<std::string> groups;   ///< folders of all groups of the launch
     pid_t pid = 0;              ///< of the runner
     uint64_t start = 0;         ///< its start time, clock ticks since boot
 

@@ -1,13 +1,18 @@
 // A store on a real folder that goes away with the test.
 #pragma once
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
+#include <vector>
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +128,38 @@ int in_processes(int count, Body body)
         if (::waitpid(child, &status, 0) != child || status != 0) ++failed;
     }
     return failed;
+}
+
+/// Inside of in_processes(), where BOOST_TEST counts for nothing.
+inline void expect(bool good, const std::string &what)
+{
+    if (!good) throw std::runtime_error(what);
+}
+
+/// Mounts that only this process and its children see; they go with it.
+inline void own_mounts()
+{
+    expect(::unshare(CLONE_NEWNS) == 0, "unshare");
+    expect(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private mounts");
+}
+inline void mount_small_disk(const fs::path &at, const char *options)
+{
+    expect(::mount("none", at.c_str(), "tmpfs", 0, options) == 0, "mount tmpfs");
+}
+inline void make_read_only(const fs::path &at)
+{
+    expect(::mount(at.c_str(), at.c_str(), nullptr, MS_BIND, nullptr) == 0, "bind");
+    expect(::mount(nullptr, at.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) == 0, "remount");
+}
+/// Says so where not: nobody is to believe that what was left out has passed.
+inline bool can_mount(const char *test)
+{
+    const bool can = ::geteuid() == 0 && in_processes(1, [](int) {
+        own_mounts();
+        mount_small_disk("/tmp", "size=64k");
+    }) == 0;
+    if (!can) std::fprintf(stderr, "SKIPPED %s: this process may not mount\n", test);
+    return can;
 }
 
 }  // namespace fixture

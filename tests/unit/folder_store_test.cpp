@@ -47,7 +47,10 @@ struct Faulty : Fs {
         return inner.read_file(c, p, o, m, s);
     }
     bool make_dir(const folder::Path &p) override { return inner.make_dir(p); }
-    void write_file(const folder::Path &p, std::string_view t, folder::Durable d) override { inner.write_file(p, t, d); }
+    void write_file(const folder::Path &p, std::string_view t, folder::Durable d) override
+    {
+        inner.write_file(p, t, d);
+    }
     void replace_file(const folder::Path &p, std::string_view t, folder::Durable d) override
     {
         if (on_replace) on_replace(p.text());
@@ -62,7 +65,7 @@ struct Faulty : Fs {
     {
         if (on_rename) on_rename(to.text());
         const folder::Renamed result = inner.rename(from, to);
-        if (lost_reply && to.text().find("new-") == std::string::npos) throw Error(Code::unavailable, "reply: lost", EIO);
+        if (lost_reply) throw Error(Code::unavailable, "reply: lost", EIO);
         return result;
     }
     void sync_dir(const folder::Path &p) override
@@ -79,7 +82,9 @@ struct Faulty : Fs {
 };
 
 struct FaultyStore : TempFolder {
-    FaultyStore() : faults(new Faulty(path.string())), store(std::unique_ptr<Fs>(faults)), logs(path / "contoso/logs") {}
+    FaultyStore() : faults(new Faulty(path.string())), store(std::unique_ptr<Fs>(faults)), logs(path / "contoso/logs")
+    {
+    }
     Faulty *faults;
     FolderStore store;
     fs::path logs;
@@ -247,7 +252,8 @@ BOTH_WAYS(pipes_links_and_folders_are_no_files)
                "corrupt; " + (folder / "pipe").string() + ": is not a regular file");
     BOOST_TEST(failure([&] { text_of(store, build, "sub"); }).starts_with("corrupt;"));
     const std::string link = failure([&] { text_of(store, build, "link"); });
-    BOOST_TEST(link == "corrupt; " + (folder / "link").string() + ": leads through a symbolic link, which is not followed");
+    BOOST_TEST(link ==
+               "corrupt; " + (folder / "link").string() + ": leads through a symbolic link, which is not followed");
     BOOST_TEST(failure([&] { text_of(store, build, "dir/secret"); }).find("symbolic link") != std::string::npos);
     BOOST_REQUIRE(::mkfifo((folder / "tags").c_str(), 0666) == 0);
     BOOST_TEST(failure([&] { store.tags(Call(), build); }).starts_with("corrupt;"));
@@ -597,6 +603,212 @@ BOTH_WAYS(a_read_only_root_can_be_read)
     for (const auto &item : fs::recursive_directory_iterator(store.path))
         if (item.is_directory()) fs::permissions(item, fs::perms(0755));
     fs::permissions(store.path, fs::perms(0755));
+}
+
+BOTH_WAYS(a_read_only_disk_can_be_read)
+{
+    if (!can_mount("a_read_only_disk_can_be_read")) return;
+    TempFolder root;
+    const int failed = in_processes(1, [&](int) {
+        own_mounts();
+        const auto open_store = [&] { return FolderStore(std::make_unique<PosixFs>(root.path.string(), way)); };
+        FolderStore before = open_store();
+        for (int i = 1; i <= 2; ++i) before.create(Call(), new_build("contoso", i));
+        const BuildName build{"contoso", 1}, old{"contoso", 2};
+        before.archive(Call(), old);
+        make_read_only(root.path);
+        FolderStore own = open_store();
+        expect(listed(own, {"contoso", Scope::all, 0, 0}) == "a2 1", "list");
+        expect(text_of(own, old, "events.jsonl") == "{}\n", "read");
+        expect(own.tags(Call(), build).empty(), "tags");
+        expect(own.archive(Call(), old).archived, "where it is already");
+        const std::string tag = "a";
+        const auto denied = [&](const std::string &what) { expect(what.starts_with("denied;"), what); };
+        denied(failure([&] { own.create(Call(), new_build("contoso", 3)); }));
+        denied(failure([&] { own.create(Call(), new_build("fabrikam", 3)); }));
+        denied(failure([&] { own.archive(Call(), build); }));
+        denied(failure([&] { own.restore(Call(), old); }));
+        denied(failure([&] { own.edit_tags(Call(), build, {&tag, 1}, {}); }));
+        denied(failure([&] { own.write_control(Call(), build, "stop", ""); }));
+    });
+    BOOST_TEST(failed == 0);
+}
+
+BOTH_WAYS(a_full_disk_loses_nothing)
+{
+    if (!can_mount("a_full_disk_loses_nothing")) return;
+    TempFolder root;
+    const int failed = in_processes(1, [&](int) {
+        own_mounts();
+        mount_small_disk(root.path, "size=64k");
+        const fs::path logs = root.path / "contoso/logs";
+        FolderStore own(std::make_unique<PosixFs>(root.path.string(), way));
+        const BuildName first{"contoso", own.create(Call(), new_build("contoso", 1)).runid};
+        const std::string a = "a", b = "b";
+        own.edit_tags(Call(), first, {&a, 1}, {});
+        own.write_control(Call(), first, "stop", "before");
+        int64_t last = 1;
+        std::string why;
+        for (int i = 2; why.empty(); ++i) {
+            why = failure([&] { last = own.create(Call(), new_build("contoso", i)).runid; });
+            if (why == "nothing thrown") why.clear();
+            expect(i < 100, "never full");
+        }
+        const auto no_space = [&](const std::string &what) { expect(what.starts_with("no_space;"), what); };
+        no_space(why);
+        // Not a page is left, so that nothing small slips through.
+        const std::string filler(4096, 'x');
+        for (int i = 0; std::ofstream(root.path / ("filler" + std::to_string(i))) << filler << std::flush; ++i) {
+        }
+        no_space(failure([&] { own.create(Call(), new_build("contoso", 200)); }));
+        no_space(failure([&] { own.create(Call(), new_build("fabrikam", 200)); }));
+        no_space(failure([&] { own.edit_tags(Call(), first, {&b, 1}, {}); }));
+        no_space(failure([&] { own.write_control(Call(), first, "stop", "after"); }));
+        expect(own.tags(Call(), first) == std::vector<std::string>{"a"}, "tags");
+        expect(text_of(own, first, ".control/stop") == "before", "control");
+        for (const auto &item : fs::recursive_directory_iterator(root.path)) {
+            const std::string name = item.path().filename();
+            expect(!name.starts_with(".new-") && !name.starts_with(".tmp-"), "left over: " + item.path().string());
+        }
+        for (int64_t id = 1; id <= last; ++id) {
+            const std::string identity = slurp(logs / std::to_string(id) / "build.json");
+            expect(identity.starts_with("{\"runid\":" + std::to_string(id) + ","), "not whole: " + identity);
+        }
+        expect(own.archive(Call(), first).archived, "archive");
+        for (const auto &item : fs::directory_iterator(root.path))
+            if (item.path().filename().string().starts_with("filler")) fs::remove(item);
+        fs::remove(logs / "2/events.jsonl");
+        fs::remove(logs / "3/events.jsonl");
+        fs::remove(logs / "4/events.jsonl");
+        expect(own.create(Call(), new_build("contoso", 300)).runid == last + 1, "the next one");
+    });
+    BOOST_TEST(failed == 0);
+}
+
+BOTH_WAYS(an_archive_on_another_disk_is_named)
+{
+    if (!can_mount("an_archive_on_another_disk_is_named")) return;
+    Store store(way);
+    const BuildName build = store.create_one();
+    fs::create_directories(store.logs / "archive");
+    const int failed = in_processes(1, [&](int) {
+        own_mounts();
+        mount_small_disk(store.logs / "archive", "size=64k");
+        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        const std::string why = failure([&] { own.archive(Call(), build); });
+        expect(why == "unsupported; contoso/1: the archive lies on another file system", why);
+        expect(listed(own, {"contoso", Scope::all, 0, 0}) == "1", "list");
+    });
+    BOOST_TEST(failed == 0);
+}
+
+BOTH_WAYS(private_folders_do_not_hide_the_teams)
+{
+    Store store(way);
+    store.create_one();
+    fs::create_directories(store.path / "private");
+    fs::create_directory_symlink(store.logs, store.path / "private/logs");
+    fs::create_directories(store.path / "closed/logs");
+    fs::permissions(store.path / "closed", fs::perms(0));
+    fs::permissions(store.path, fs::perms(0755));
+    const int failed = in_processes(1, [&](int) {
+        if (::getuid() == 0) expect(::setuid(65534) == 0, "setuid");
+        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        expect(own.teams(Call()) == std::vector<std::string>{"contoso"}, "teams");
+    });
+    BOOST_TEST(failed == 0);
+    fs::permissions(store.path / "closed", fs::perms(0755));
+}
+
+BOTH_WAYS(a_root_is_what_the_kernel_makes_of_it)
+{
+    TempFolder root;
+    fs::create_directories(root.path / "disk/builds");
+    fs::create_directories(root.path / "disk/sub");
+    fs::create_directories(root.path / "builds");
+    fs::create_directory_symlink(root.path / "disk/sub", root.path / "link");
+    fs::create_directory_symlink(root.path / "disk", root.path / "data");
+    const auto path_of = [&](const char *name) {
+        FolderStore store(std::make_unique<PosixFs>((root.path / name).string(), way));
+        return store.create(Call(), {"contoso", uuid(1), "{}", {}}).path;
+    };
+    const std::string real = fs::canonical(root.path).string();
+    BOOST_TEST(path_of("link/../builds") == real + "/disk/builds/contoso/logs/1");
+    // A link that is the root stays in the path, as users know it.
+    BOOST_TEST(path_of("./data//") == (root.path / "data/contoso/logs/1").string());
+    BOOST_TEST(fs::is_directory(root.path / "disk/contoso/logs/1"));
+}
+
+BOTH_WAYS(a_root_that_goes_away_is_named)
+{
+    Store store(way);
+    store.create_one();
+    fs::remove_all(store.path);
+    BOOST_TEST(failure([&] { store.all(); }) == "not_found; contoso: no such team");
+    BOOST_TEST(failure([&] { store.find(Call(), {"contoso", 1}); }) == "not_found; contoso: no such team");
+    BOOST_TEST(failure([&] { store.create_one(2); }).starts_with("not_found;"));
+    BOOST_TEST(!fs::exists(store.path));
+}
+
+BOTH_WAYS(every_call_has_an_end)
+{
+    Store store(way);
+    const BuildName build = store.create_one();
+    Canceller canceller;
+    canceller.cancel();
+    const std::pair<Call, std::string> limits[] = {{Call::until(Clock::now()), "timeout;"},
+                                                   {Call().cancelled_by(canceller), "cancelled;"}};
+    for (const auto &[call, word] : limits) {
+        const std::string tag = "a";
+        const auto ended = [&, &limit = word](const auto &body) {
+            const std::string what = failure(body);
+            BOOST_TEST(what.starts_with(limit), what);
+        };
+        const Call &with = call;
+        ended([&] { store.teams(with); });
+        ended([&] { store.list(with, {"contoso", Scope::all, 0, 0}, [](const Entry &) { return true; }); });
+        ended([&] { store.find(with, build); });
+        ended([&] { store.create(with, new_build("contoso", 2)); });
+        ended([&] { store.create(with, new_build("fabrikam", 2)); });
+        ended([&] { store.archive(with, build); });
+        ended([&] { store.restore(with, build); });
+        ended([&] { store.tags(with, build); });
+        ended([&] { store.edit_tags(with, build, {&tag, 1}, {}); });
+        ended([&] { store.read(with, build, "build.json", 0, 0, [](std::string_view) { return true; }); });
+        ended([&] { store.write_control(with, build, "stop", ""); });
+    }
+    BOOST_TEST(store.all() == "1");
+    BOOST_TEST(store.tags(Call(), build).empty());
+    BOOST_TEST(!fs::exists(store.path / "fabrikam"));
+}
+
+BOTH_WAYS(a_hint_that_others_spoil_gives_no_id_twice)
+{
+    Store store(way);
+    store.create_one(1);
+    const int failed = in_processes(5, [&](int process) {
+        if (process == 4) {
+            for (int i = 0; i < 300; ++i) {
+                const char *const hints[] = {"1\n", "", "rubbish", "9223372036854775807\n", "3\n"};
+                if (i % 6 == 5) fs::remove(store.logs / ".next");
+                else std::ofstream(store.logs / ".next") << hints[i % 6];
+                ::usleep(200);
+            }
+            return;
+        }
+        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        for (int i = 0; i < 25; ++i) {
+            const Entry made = own.create(Call(), new_build("contoso", 100 + i));
+            if (i % 2 == 0) own.archive(Call(), {"contoso", made.runid});
+        }
+    });
+    BOOST_TEST(failed == 0);
+    std::set<std::string> folders;
+    for (const fs::path &place : {store.logs, store.logs / "archive"})
+        for (const auto &item : fs::directory_iterator(place))
+            if (parse_runid(item.path().filename().string()))
+                BOOST_TEST(folders.insert(item.path().filename()).second, item.path());
+    BOOST_TEST(folders.size() == 101u);
 }
 
 BOTH_WAYS(control_files_are_replaced_whole)

@@ -41,10 +41,11 @@ struct Core;
 
 /// Which plugin serves an interface, and what it is configured with.
 struct PluginChoice {
-    std::string plugin;          ///< its name; linked-in plugins are looked for first, then plugin folders
+    std::string plugin{};        ///< its name; linked-in plugins are looked for first, then plugin folders
     std::string config = "{}";   ///< a JSON object. A store without "root" is given Config::root
 };
 
+// Every member has an initializer, so that designated ones may leave any of them out without a warning.
 struct Config {
     /// Folder of the teams: build 19 of contoso is ROOT/contoso/logs/19. Must exist. Default: /data.
     std::filesystem::path root = "/data";
@@ -53,17 +54,17 @@ struct Config {
     PluginChoice process{.plugin = "local-process"};
     /// Absolute folders that are searched for plugin manifests (NAME.json), in order. Default: the folder of the
     /// installation. A plugin has all the rights of this process; a file or folder that others may write is refused.
-    std::vector<std::filesystem::path> plugin_folders;
+    std::vector<std::filesystem::path> plugin_folders{};
     /// Plugins that are linked in, besides local-fs and local-process. Borrowed; must live as long as the process.
-    std::vector<const lb_plugin *> linked;
+    std::vector<const lb_plugin *> linked{};
     /// The program that runs inside a build. Default: litbuild-runner beside this program, or of the installation.
-    std::filesystem::path runner;
+    std::filesystem::path runner{};
     /// For calls that bring no deadline of their own. Default: 30 s. Zero: none.
     std::chrono::milliseconds deadline = std::chrono::seconds(30);
     /// How builds are stopped, unless their spec or the call says otherwise. Default: TERM, 10 s, then KILL, 60 s.
     StopPlan stop = {{15, std::chrono::seconds(10)}, {9, std::chrono::seconds(60)}};
     /// Receives one line for the operator; `level` is one of LB_LOG_*. Any thread. Default: nothing is logged.
-    std::function<void(int level, std::string_view line)> log;
+    std::function<void(int level, std::string_view line)> log{};
 
     /// From a JSON object with the keys root, store, status, process ({"plugin": NAME, ...its own}), plugin_folders, runner,
     /// deadline ("30s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all may be left out.
@@ -76,17 +77,17 @@ struct Config {
 /// Which builds of a team. The default is the main list, whole.
 struct Filter {
     Scope scope = Scope::live;
-    std::optional<std::string> tag;     ///< only builds that have it
-    std::optional<State> state;         ///< only builds that are in it
+    std::optional<std::string> tag{};     ///< only builds that have it
+    std::optional<State> state{};         ///< only builds that are in it
     uint64_t limit = 0;                 ///< at most so many; 0: all
     int64_t before = 0;                 ///< only run ids below this one; 0: all. For the next page: the last run id
 };
 
 struct StopOptions {
-    std::optional<StopPlan> plan;                      ///< default: the spec's, else Config::stop
-    std::optional<std::chrono::milliseconds> grace;    ///< of the plan's first step; zero: kill at once
-    std::string by;                                    ///< who asks. Default: user@host of this process
-    std::string reason;                                ///< why, for the status
+    std::optional<StopPlan> plan{};                      ///< default: the spec's, else Config::stop
+    std::optional<std::chrono::milliseconds> grace{};    ///< of the plan's first step; zero: kill at once
+    std::string by{};                                    ///< who asks. Default: user@host of this process
+    std::string reason{};                                ///< why, for the status
 };
 
 struct StopResult {

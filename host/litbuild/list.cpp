@@ -1,0 +1,92 @@
+// list and teams: what there is.
+#include <charconv>
+
+#include <boost/json.hpp>
+
+#include "commands.hpp"
+#include "text.hpp"
+
+namespace litbuild::cli {
+namespace {
+
+State to_state(const std::string &text)
+{
+    if (const std::optional<State> good = parse_state(text)) return *good;
+    std::string known;
+    for (const char *each : state_names) known += (known.empty() ? "" : ", ") + std::string(each);
+    throw Error(Code::invalid, quote(text) + ": not a state; a state is one of " + known);
+}
+
+uint64_t to_limit(const std::string &text)
+{
+    uint64_t out = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (error != std::errc{} || end != text.data() + text.size() || out == 0)
+        throw Error(Code::invalid, quote(text) + ": not a limit; a limit is a whole number above 0");
+    return out;
+}
+
+Filter to_filter(const Options &options)
+{
+    Filter out;
+    if (options.archived) out.scope = Scope::archived;
+    if (options.all) out.scope = Scope::all;
+    out.tag = options.tag;
+    if (options.tag) check_tag(*options.tag);
+    if (options.state) out.state = to_state(*options.state);
+    if (options.limit) out.limit = to_limit(*options.limit);
+    if (options.before) out.before = to_runid(*options.before);
+    return out;
+}
+
+std::string as_json(const std::vector<Summary> &builds)
+{
+    std::string out = "[";
+    for (const Summary &build : builds) out += (out.size() > 1 ? "," : "") + to_json(build);
+    return out + "]\n";
+}
+
+std::string as_table(const std::vector<Summary> &builds, bool all)
+{
+    std::vector<Cell> head = {"ID", "STATE", "STEP", "PROGRESS", "STARTED", "TOOK"};
+    if (all) head.emplace_back("ARCHIVED");
+    head.emplace_back("TAGS");
+    Table table(std::move(head));
+    for (const Summary &build : builds) {
+        const Status &now = build.status;
+        std::vector<Cell> row = {std::to_string(build.name.runid),
+                                 Cell(name(now.state), colour_of(now.state)),
+                                 escaped(now.step().value_or("-")),
+                                 percent(now.progress),
+                                 local_time(now.started),
+                                 // Of a build that is gone without a word nobody knows how long it took.
+                                 now.ended == 0 && !is_active(now.state) ? "-" : time_taken(now.started, now.ended)};
+        if (all) row.emplace_back(build.archived ? "archived" : "-");
+        row.emplace_back(joined(build.tags));
+        table.add(std::move(row));
+    }
+    return table.text();
+}
+
+}  // namespace
+
+int list(const Options &options)
+{
+    check_team(options.team);
+    const Filter filter = to_filter(options);
+    const std::vector<Summary> builds = open_engine(options).list(options.team, filter);
+    print(options.json ? as_json(builds) : as_table(builds, options.all));
+    return Exit::done;
+}
+
+int teams(const Options &options)
+{
+    const std::vector<std::string> found = open_engine(options).teams();
+    std::string out;
+    if (options.json) out = boost::json::serialize(boost::json::value_from(found)) + "\n";
+    else for (const std::string &team : found) out += team + "\n";
+    print(out);
+    return Exit::done;
+}
+
+}  // namespace litbuild::cli

@@ -1,0 +1,153 @@
+#include "text.hpp"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include <litbuild/names.hpp>
+
+namespace litbuild::cli {
+namespace {
+
+/// Bytes of the well-formed character that the text starts with; 0: it starts with none.
+size_t character(std::string_view text)
+{
+    for (size_t size = 1; size <= std::min<size_t>(4, text.size()); ++size)
+        if (is_utf8(text.substr(0, size))) return size;
+    return 0;
+}
+
+/// C0, delete, and C1 (U+0080 to U+009F), which some terminals obey as well.
+bool is_control(std::string_view character)
+{
+    const auto byte = [&](size_t at) { return static_cast<unsigned char>(character[at]); };
+    if (character.size() == 1) return byte(0) < 0x20 || byte(0) == 0x7f;
+    return character.size() == 2 && byte(0) == 0xc2 && byte(1) < 0xa0;
+}
+
+std::string hex(char c)
+{
+    char out[8];
+    std::snprintf(out, sizeof out, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    return out;
+}
+
+/// Characters, taken to be one column wide each.
+size_t width(std::string_view text)
+{
+    return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+template <class... Numbers>
+std::string format(const char *how, Numbers... numbers)
+{
+    char out[64];
+    std::snprintf(out, sizeof out, how, numbers...);
+    return out;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text)
+{
+    std::string out;
+    while (!text.empty()) {
+        const size_t size = character(text);
+        const std::string_view head = text.substr(0, std::max<size_t>(size, 1));
+        if (head == "\n") out += "\\n";
+        else if (head == "\t") out += "\\t";
+        else if (size > 0 && !is_control(head)) out += head;
+        else for (const char c : head) out += hex(c);
+        text.remove_prefix(head.size());
+    }
+    return out;
+}
+
+std::string as_utf8(std::string_view bytes)
+{
+    if (is_utf8(bytes)) return std::string(bytes);
+    std::string out;
+    while (!bytes.empty()) {
+        const size_t size = character(bytes);
+        if (size == 0) out += "\xef\xbf\xbd";
+        else out += bytes.substr(0, size);
+        bytes.remove_prefix(std::max<size_t>(size, 1));
+    }
+    return out;
+}
+
+std::string local_time(Timestamp time)
+{
+    if (time == 0) return "-";
+    const time_t seconds = static_cast<time_t>(time / 1'000'000'000);
+    tm parts{};
+    ::localtime_r(&seconds, &parts);
+    char out[64];
+    return std::string(out, ::strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S", &parts));
+}
+
+std::string time_taken(Timestamp started, Timestamp ended)
+{
+    if (started == 0) return "-";
+    if (ended == 0) {
+        using namespace std::chrono;
+        ended = duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+    }
+    const int64_t tenths = std::max<int64_t>(0, ended - started) / 100'000'000;
+    const long long seconds = tenths / 10;
+    if (seconds < 60) return format("%lld.%llds", seconds, static_cast<long long>(tenths % 10));
+    if (seconds < 3600) return format("%lldm %02llds", seconds / 60, seconds % 60);
+    if (seconds < 86400) return format("%lldh %02lldm", seconds / 3600, seconds / 60 % 60);
+    return format("%lldd %02lldh", seconds / 86400, seconds / 3600 % 24);
+}
+
+std::string percent(const std::optional<double> &progress)
+{
+    if (!progress) return "-";
+    // Rounded down: 100% is said of what is done.
+    return format("%d%%", static_cast<int>(std::clamp(*progress, 0.0, 1.0) * 100.0 + 1e-9));
+}
+
+std::string exit_text(const std::optional<int> &code, int signal)
+{
+    if (signal > 0) {
+        const char *known = ::sigabbrev_np(signal);
+        return "signal " + (known ? std::string(known) : std::to_string(signal));
+    }
+    return code ? std::to_string(*code) : "-";
+}
+
+std::string joined(const std::vector<std::string> &words)
+{
+    std::string out;
+    for (const std::string &word : words) out += (out.empty() ? "" : ", ") + escaped(word);
+    return out.empty() ? "-" : out;
+}
+
+Table::Table(std::vector<Cell> head)
+{
+    for (Cell &cell : head) cell.colour = Colour::bold;
+    rows_.push_back(std::move(head));
+}
+
+std::string Table::text() const
+{
+    std::vector<size_t> widths(rows_.front().size(), 0);
+    for (const std::vector<Cell> &row : rows_)
+        for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i].text));
+    std::string out;
+    for (const std::vector<Cell> &row : rows_) {
+        for (size_t i = 0; i < row.size(); ++i) {
+            out += coloured(row[i].text, row[i].colour);
+            if (i + 1 < row.size()) out.append(widths[i] - width(row[i].text) + 2, ' ');
+        }
+        out += '\n';
+    }
+    return out;
+}
+
+}  // namespace litbuild::cli

@@ -1,0 +1,175 @@
+// Who launched a build, or ran it, is killed: the others still tell the truth and can stop it.
+#define BOOST_TEST_MODULE crash
+#include "support.hpp"
+
+using namespace litbuild;
+using namespace support;
+
+namespace {
+
+std::string helper(const char *name)
+{
+    const char *folder = ::getenv("LITBUILD_HELPER_DIR");
+    BOOST_REQUIRE_MESSAGE(folder, "LITBUILD_HELPER_DIR is not set");
+    return std::string(folder) + "/" + name;
+}
+
+/// A process of ours, killed at the latest when the test ends.
+class Process {
+public:
+    explicit Process(std::vector<std::string> words)
+    {
+        int ends[2];
+        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        out_.reset(ends[0]);
+        std::vector<char *> argv;
+        for (std::string &word : words) argv.push_back(word.data());
+        argv.push_back(nullptr);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::dup2(ends[1], 1);
+            ::execv(argv[0], argv.data());
+            ::_exit(127);
+        }
+        ::close(ends[1]);
+    }
+    ~Process() { kill(); }
+    std::string line()
+    {
+        std::string text;
+        for (char c; ::read(out_.get(), &c, 1) == 1 && c != '\n';) text += c;
+        return text;
+    }
+    void kill()
+    {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+        pid_ = 0;
+    }
+    pid_t pid() const { return pid_; }
+
+private:
+    pid_t pid_ = 0;
+    litbuild::linux_::Descriptor out_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_build_outlives_who_launched_it)
+{
+    const TempRoot root;
+    Process launcher({helper("launcher"), root.path().string(), "touch up; while [ ! -e go ]; do sleep 0.05; done; echo done"});
+    BOOST_TEST(launcher.line() == "1");
+    const Engine engine({.root = root.path()});
+    const Build build = engine.build("contoso", 1);
+    until_file(build.path() / "up");
+    launcher.kill();
+    BOOST_TEST(name(build.get_status().state) == "running");
+    spill(build.path() / "go", "");
+    BOOST_TEST(name(build.wait().state) == "complete");
+    BOOST_TEST(slurp(build.path() / "log") == "done\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_build_whose_launcher_was_killed_is_stopped_by_another)
+{
+    const TempRoot root;
+    Process launcher({helper("launcher"), root.path().string(), "sleep 600 & setsid sleep 600 & touch up; wait"});
+    BOOST_TEST(launcher.line() == "1");
+    const Engine engine({.root = root.path()});
+    const Build build = engine.build("contoso", 1);
+    until_file(build.path() / "up");
+    launcher.kill();
+    BOOST_TEST(alive(build).size() == 3u);
+    BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
+    BOOST_TEST(alive(build).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_build_whose_runner_was_killed_is_lost_with_evidence_and_can_be_stopped)
+{
+    for (const char *containment : {"auto", "none"}) {
+        const TempRoot root;
+        Config config{.root = root.path()};
+        config.process.config = std::string(R"({"cgroup": ")") + containment + "\"}";
+        const Engine engine(config);
+        const Build build = engine.launch("contoso", shell("trap '' TERM; sleep 600 & setsid sleep 600 & touch up; wait; sleep 600"));
+        until_file(build.path() / "up");
+        ::kill(runner_of(build), SIGKILL);
+        eventually("lost", [&] { return build.get_status().state == State::lost; });
+        const Status status = build.get_status();
+        BOOST_TEST(status.error.find("is gone; 3 of its processes live on") != std::string::npos, status.error);
+        expect_error(Code::refused, "contoso/1: is lost, but 3 processes live on", [&] { build.archive(); });
+        const StopResult result = build.stop({.grace = 100ms, .by = "me", .reason = "tidy"});
+        BOOST_TEST(result.message == "Build id 1 has been stopped");
+        BOOST_TEST(result.report.killed >= 1u);
+        BOOST_TEST(alive(build).empty());
+        const Status after = build.get_status();
+        BOOST_TEST(name(after.state) == "stopped");
+        BOOST_TEST(after.stopped_by == "me");
+        BOOST_TEST(after.error.starts_with("it was lost before it was stopped: "), after.error);
+        BOOST_TEST(name(build.wait().state) == "stopped");
+        build.archive();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_runner_that_stands_still_does_not_save_its_build)
+{
+    const TempRoot root;
+    const Engine engine({.root = root.path()});
+    const Build build = engine.launch("contoso", shell("sleep 600 & setsid sleep 600 & touch up; wait"));
+    until_file(build.path() / "up");
+    ::kill(runner_of(build), SIGSTOP);
+    const StopResult result = build.stop({.plan = StopPlan{{15, 50ms}, {9, 1s}}});
+    BOOST_TEST(result.message == "Build id 1 has been stopped");
+    BOOST_TEST(alive(build).empty());
+    BOOST_TEST(name(build.get_status().state) == "stopped");
+}
+
+BOOST_AUTO_TEST_CASE(a_token_of_another_boot_is_never_signalled)
+{
+    const TempRoot root;
+    const Engine engine({.root = root.path()});
+    const Build build = engine.launch("contoso", shell("touch up; exec sleep 600"));
+    until_file(build.path() / "up");
+    std::string token = slurp(build.path() / ".control/token");
+    const std::string real = token;
+    token.replace(token.find("\nboot ") + 6, 8, "00000000");
+    spill(build.path() / ".control/token", token);
+    BOOST_TEST(name(build.get_status().state) == "lost");
+    BOOST_TEST(build.get_status().error.find("has restarted since") != std::string::npos);
+    // To this token its processes are somebody else's.
+    BOOST_TEST(alive(build).size() == 1u);
+    spill(build.path() / ".control/token", real);
+    build.stop({.grace = 0ms});
+    BOOST_TEST(alive(build).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_bystander_with_the_recorded_pid_is_left_alone)
+{
+    const TempRoot root;
+    const Engine engine({.root = root.path()});
+    const Build build = engine.launch("contoso", shell("sleep 600"));
+    std::string token = slurp(build.path() / ".control/token");
+    ::kill(runner_of(build), SIGKILL);
+    eventually("lost", [&] { return build.get_status().state == State::lost; });
+    Process bystander({"/bin/sleep", "600"});
+    const size_t at = token.find("\npid ") + 5;
+    token.replace(at, token.find('\n', at) - at, std::to_string(bystander.pid()));
+    spill(build.path() / ".control/token", token);
+    BOOST_TEST(build.stop({.grace = 0ms}).message == "Build id 1 has been stopped");
+    BOOST_TEST(alive(build).empty());
+    BOOST_TEST(::waitpid(bystander.pid(), nullptr, WNOHANG) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_build_runs_once)
+{
+    const TempRoot root;
+    const Engine engine({.root = root.path()});
+    const Build build = engine.launch("contoso", shell("echo x >> runs"));
+    build.wait();
+    const char *folder = ::getenv("LITBUILD_BIN_DIR");
+    BOOST_REQUIRE(folder);
+    const std::string again = std::string(folder) + "/litbuild-runner " + build.path().string() + " 2>&1 | grep -q 'a build runs once'";
+    BOOST_TEST(::system(again.c_str()) == 0);
+    BOOST_TEST(slurp(build.path() / "runs") == "x\n");
+}

@@ -1,0 +1,114 @@
+// What the tests share: a root that vanishes, and an oracle that knows which processes of a build are alive.
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include <boost/json.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <litbuild/engine.hpp>
+#include <litbuild/linux/tree.hpp>
+
+namespace support {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+class TempRoot {
+public:
+    TempRoot()
+    {
+        char name[] = "/tmp/litbuild-test-XXXXXX";
+        if (!::mkdtemp(name)) throw std::runtime_error("mkdtemp");
+        path_ = name;
+    }
+    ~TempRoot()
+    {
+        std::error_code error;
+        fs::remove_all(path_, error);
+    }
+    TempRoot(const TempRoot &) = delete;
+    TempRoot &operator=(const TempRoot &) = delete;
+    const fs::path &path() const { return path_; }
+    operator fs::path() const { return path_; }
+
+private:
+    fs::path path_;
+};
+
+inline std::string slurp(const fs::path &file)
+{
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+inline void spill(const fs::path &file, std::string_view text)
+{
+    fs::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << text;
+}
+
+/// A spec of one step that runs a shell script.
+inline std::string shell(const std::string &script, boost::json::object more = {})
+{
+    more["steps"] = {{{"name", "script"}, {"command", {"sh", "-c", script}}}};
+    return boost::json::serialize(more);
+}
+
+inline std::string uuid_of(const litbuild::Build &build)
+{
+    return std::string(boost::json::parse(slurp(build.path() / "build.json")).at("uuid").as_string());
+}
+
+/// The build's processes that are alive, found by the mark in their environment.
+inline std::vector<litbuild::linux_::Held> alive(const litbuild::Build &build)
+{
+    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0);
+}
+
+/// Polls until `ready`; a test that waits for something says what.
+template <class Ready>
+void eventually(const char *what, Ready ready, std::chrono::seconds limit = 30s)
+{
+    const auto end = litbuild::Clock::now() + limit;
+    while (!ready()) {
+        if (litbuild::Clock::now() > end) BOOST_FAIL("never came: " << what);
+        std::this_thread::sleep_for(5ms);
+    }
+}
+
+inline void until_file(const fs::path &file)
+{
+    eventually(file.c_str(), [&] { return fs::exists(file); });
+}
+
+inline pid_t runner_of(const litbuild::Build &build)
+{
+    const std::string token = slurp(build.path() / ".control/token");
+    return static_cast<pid_t>(std::stol(token.substr(token.find("\npid ") + 5)));
+}
+
+/// Checks the code, and that the sentence starts with `object`.
+template <class Action>
+void expect_error(litbuild::Code code, const std::string &object, Action action)
+{
+    try {
+        action();
+        BOOST_ERROR("no error, where one starting with '" << object << "' was expected");
+    } catch (const litbuild::Error &e) {
+        BOOST_TEST(litbuild::name(e.code()) == litbuild::name(code), e.what());
+        BOOST_TEST(std::string(e.what()).starts_with(object), e.what());
+    }
+}
+
+}  // namespace support

@@ -1,7 +1,9 @@
 #include "supervisor.hpp"
 
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -48,16 +50,19 @@ std::string signal_text(int signal)
     return "signal " + std::to_string(signal) + (name ? " (SIG" + std::string(name) + ")" : "");
 }
 
-// The pages of the start are not needed while the build runs. The program is static and never written to, so what is
-// given back comes from the page cache again when it is needed.
+// The pages of the start are not needed while the build runs. Only what is mapped read-only is given back: it comes from
+// the page cache again when it is needed. A program that the loader moved (a sanitizer's) is left as it is.
 void give_back_pages()
 {
-    extern char program_begin __asm__("__executable_start");
-    extern char program_end __asm__("__etext");
+    const auto *header = reinterpret_cast<const ElfW(Phdr) *>(::getauxval(AT_PHDR));
+    extern const char program_begin __asm__("__executable_start");
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const uintptr_t from = reinterpret_cast<uintptr_t>(&program_begin) / page * page;
-    const uintptr_t to = reinterpret_cast<uintptr_t>(&program_end) / page * page;
-    ::madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
+    for (size_t i = 0; i < ::getauxval(AT_PHNUM); ++i) {
+        if (header[i].p_type != PT_LOAD || (header[i].p_flags & PF_W) != 0) continue;
+        if (header[i].p_offset == 0 && header[i].p_vaddr != reinterpret_cast<uintptr_t>(&program_begin)) return;
+        const uintptr_t from = header[i].p_vaddr / page * page;
+        ::madvise(reinterpret_cast<void *>(from), header[i].p_vaddr + header[i].p_memsz - from, MADV_DONTNEED);
+    }
 }
 
 }  // namespace

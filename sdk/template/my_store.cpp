@@ -1,4 +1,4 @@
-// A build store of one page. Build 19 of contoso is the folder ROOT/contoso/19; once archived, ROOT/contoso/19.archived.
+// A build store of one page. Build 19 of contoso is the folder ROOT/contoso/19, or ROOT/contoso/19.archived.
 //
 // What a store owes the engine stands in <litbuild/store.hpp>. This one is exported as LB_SERIAL: the engine makes one
 // call at a time, and so there is no lock in it. It has no `tags`, `edit_tags` and `remove`: what is not overridden has
@@ -66,7 +66,8 @@ public:
         const fs::path draft = root_ / build.team / (".new-" + build.uuid);
         fs::create_directories(draft / ".control");
         for (const auto &[file, content] : build.files) write(draft / file, content);
-        write(draft / "build.json", "{\"runid\":" + std::to_string(name.runid) + (build.document == "{}" ? "" : ",") + build.document.substr(1));
+        const std::string comma = build.document == "{}" ? "" : ",";
+        write(draft / "build.json", "{\"runid\":" + std::to_string(name.runid) + comma + build.document.substr(1));
         fs::rename(draft, path(name, false));
         return {name.runid, false, path(name, false)};
     }
@@ -91,7 +92,8 @@ public:
         }
     }
 
-    void write_control(const Call &call, const BuildName &build, std::string_view name, std::string_view content) override
+    void write_control(const Call &call, const BuildName &build, std::string_view name,
+                       std::string_view content) override
     {
         const fs::path file = fs::path(find(call, build).path) / ".control" / inside(build, name);
         write(file.string() + ".new", content);

@@ -51,7 +51,8 @@ inline fs::path from_environment(const char *name, const fs::path &otherwise)
 /// The checkout.
 inline fs::path source_dir()
 {
-    return from_environment("LITBUILD_SOURCE_DIR", fs::path(__FILE__).lexically_normal().parent_path().parent_path().parent_path());
+    const fs::path here = fs::path(__FILE__).lexically_normal();
+    return from_environment("LITBUILD_SOURCE_DIR", here.parent_path().parent_path().parent_path());
 }
 /// The folder of the plugins that were built with these tests.
 inline fs::path built_plugins()
@@ -95,19 +96,23 @@ inline fs::path library(const std::string &source, const std::string &flags = ""
     if (!out.empty()) return out;
     const fs::path file = workshop.path / (std::to_string(built.size()) + ".so");
     const bool is_c = source.ends_with(".c");
-    const std::string compiler = is_c ? "cc -std=c11 -O1" : "c++ -std=c++20";
-    const fs::path sources = source_dir();
-    run("cd '" + workshop.path.string() + "' && " + compiler + " -Wall -Wextra -Wpedantic -Werror -shared -fPIC " + flags +
-        " -I'" + (sources / "sdk/include").string() + "' '" + (sources / "tests/plugins" / source).string() + "' -o '" +
-        file.string() + "'");
+    const std::string compiler = is_c ? "cc -std=c11" : "c++ -std=c++20";
+    const std::string sources = source_dir().string();
+    run("cd '" + workshop.path.string() + "' && " + compiler + " -Wall -Wextra -Wpedantic -Werror -shared -fPIC " +
+        flags + " -I'" + sources + "/sdk/include' '" + sources + "/tests/plugins/" + source + "' -o '" + file.string() +
+        "'");
     return out = file;
 }
+
+inline const std::string store_id = "\"" LB_STORE_ID "\"";
+inline const std::string status_id = "\"" LB_STATUS_ID "\"";
+inline const std::string process_id = "\"" LB_PROCESS_ID "\"";
 
 /// A folder of plugins, and a root for the engine that uses them.
 class Place {
 public:
     /// Copies the library to NAME.so, and writes its manifest.
-    fs::path install(const fs::path &file, const std::string &name, const std::string &provides = "\"litbuild.store/1\"",
+    fs::path install(const fs::path &file, const std::string &name, const std::string &provides = store_id,
                      const std::string &abi = "1.0")
     {
         const fs::path to = plugins.path / (name + ".so");
@@ -116,11 +121,11 @@ public:
         manifest(name, provides, abi);
         return to;
     }
-    void manifest(const std::string &name, const std::string &provides = "\"litbuild.store/1\"",
-                  const std::string &abi = "1.0")
+    void manifest(const std::string &name, const std::string &provides = store_id, const std::string &abi = "1.0")
     {
-        spill(plugins.path / (name + ".json"), "{\"name\": \"" + name + "\", \"version\": \"1.0.0\", \"abi\": \"" + abi +
-                                                   "\", \"library\": \"" + name + ".so\", \"provides\": [" + provides + "]}\n");
+        spill(plugins.path / (name + ".json"),
+              R"({"name": ")" + name + R"(", "version": "1.0.0", "abi": ")" + abi + R"(", "library": ")" + name +
+                  R"(.so", "provides": [)" + provides + "]}\n");
     }
     Config config(const std::string &store, const std::string &store_config = "{}") const
     {
@@ -128,7 +133,9 @@ public:
         out.root = root.path;
         out.store = {store, store_config};
         out.plugin_folders = {plugins.path};
-        if (const char *bin = std::getenv("LITBUILD_BIN_DIR"); bin && *bin) out.runner = fs::path(bin) / "litbuild-runner";
+        // Otherwise the engine knows where its own is.
+        const fs::path bin = from_environment("LITBUILD_BIN_DIR", "");
+        if (!bin.empty()) out.runner = bin / "litbuild-runner";
         return out;
     }
     Engine engine(const std::string &store, const std::string &store_config = "{}") const

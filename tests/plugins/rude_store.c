@@ -16,7 +16,8 @@ static int32_t open_store(const lb_host *host, lb_str config, void **self, lb_er
     return memchr(config.data, '!', config.size) ? 77 : LB_OK;
 }
 
-static int32_t find(void *self, const lb_call *call, const lb_build *build, lb_entries_fn fn, void *ctx, lb_error *error)
+static int32_t find(void *self, const lb_call *call, const lb_build *build, lb_entries_fn fn, void *ctx,
+                    lb_error *error)
 {
     (void)self, (void)call;
     lb_entry entry = {sizeof entry, LB_LIVE, build->runid, {"/nowhere", 8}};
@@ -37,7 +38,7 @@ static int32_t find(void *self, const lb_call *call, const lb_build *build, lb_e
     return LB_OK;
 }
 
-/* Goes on after "enough", and calls that an error in the end. */
+/* Gives more than `max`, goes on after "enough", and calls that an error in the end. */
 static int32_t read_file(void *self, const lb_call *call, const lb_build *build, lb_str name, uint64_t offset,
                          uint64_t max, lb_text_fn fn, void *ctx, lb_error *error)
 {
@@ -57,7 +58,8 @@ static int32_t teams(void *self, const lb_call *call, lb_text_fn fn, void *ctx, 
 }
 
 /* Elements that claim to be of no size at all. */
-static int32_t list(void *self, const lb_call *call, const lb_query *query, lb_entries_fn fn, void *ctx, lb_error *error)
+static int32_t list(void *self, const lb_call *call, const lb_query *query, lb_entries_fn fn, void *ctx,
+                    lb_error *error)
 {
     (void)self, (void)call, (void)query, (void)error;
     const lb_entry entries[3] = {{0, LB_LIVE, 3, {NULL, 0}}, {0, LB_LIVE, 2, {NULL, 0}}, {0, LB_LIVE, 1, {NULL, 0}}};

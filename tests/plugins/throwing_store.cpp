@@ -36,7 +36,7 @@ public:
         for (int code = LB_NOT_FOUND; code <= LB_REFUSED; ++code)
             if (name == litbuild::name(static_cast<Code>(code)))
                 throw Error(static_cast<Code>(code), to_string(build) + ": " + std::string(name));
-        while (sink(name)) continue;
+        for (int i = 0; i < 1000 && sink(name); ++i) continue;
     }
 };
 

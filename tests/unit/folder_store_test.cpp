@@ -36,7 +36,11 @@ struct Faulty : Fs {
     explicit Faulty(const std::string &root) : inner(root) {}
     uint64_t capabilities() const override { return inner.capabilities(); }
     const std::string &root() const override { return inner.root(); }
-    bool read_dir(const folder::Path &p, const folder::NameSink &each) override { return inner.read_dir(p, each); }
+    bool read_dir(const folder::Path &p, const folder::NameSink &each) override
+    {
+        if (on_read_dir) on_read_dir(p.text());
+        return inner.read_dir(p, each);
+    }
     folder::Info look(const folder::Path &p) override
     {
         if (on_look) on_look(p.text());
@@ -78,7 +82,7 @@ struct Faulty : Fs {
     PosixFs inner;
     bool no_locks = false;
     bool lost_reply = false;
-    std::function<void(const std::string &)> on_look, on_rename, on_sync, on_replace;
+    std::function<void(const std::string &)> on_look, on_read_dir, on_rename, on_sync, on_replace;
 };
 
 struct FaultyStore : TempFolder {
@@ -550,6 +554,17 @@ BOOST_AUTO_TEST_CASE(a_build_moved_between_two_looks_is_found)
     };
     BOOST_TEST(!f.store.find(Call(), build).archived);
     BOOST_TEST(text_of(f.store, build, "events.jsonl") == "{}\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_build_restored_between_the_two_lists_is_listed)
+{
+    FaultyStore f;
+    for (int i = 1; i <= 2; ++i) f.store.create(Call(), new_build("contoso", i));
+    f.store.archive(Call(), {"contoso", 1});
+    f.faults->on_read_dir = [&](const std::string &path) {
+        if (path == "contoso/logs/archive") fs::rename(f.logs / "archive/1", f.logs / "1");
+    };
+    BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "2 1");
 }
 
 BOOST_AUTO_TEST_CASE(no_build_is_missed_by_a_list_while_it_moves)

@@ -65,6 +65,7 @@ Setup read_environment()
     out.token = take("LITBUILD_RUNNER_TOKEN");
     out.detail = take("LITBUILD_RUNNER_DETAIL");
     out.kill_group = take("LITBUILD_RUNNER_KILL_GROUP");
+    out.pid_namespace = take("LITBUILD_RUNNER_ISOLATION") == "pid-namespace";
     out.groups = split(take("LITBUILD_RUNNER_GROUPS"), ':');
     for (const std::string &limit : split(take("LITBUILD_RUNNER_RLIMITS"), ';')) {
         const size_t equals = limit.find('=');

@@ -8,6 +8,7 @@
 //   LITBUILD_RUNNER_DETAIL      JSON object for the status
 //   LITBUILD_RUNNER_KILL_GROUP  folder of a version 2 control group that holds the steps and may be killed as one
 //   LITBUILD_RUNNER_GROUPS      folders, ':' between them, of control groups that each step is put into
+//   LITBUILD_RUNNER_ISOLATION   "pid-namespace": each step in a pid namespace of its own
 //   LITBUILD_RUNNER_RLIMITS     "nproc=N;as=BYTES;cpu=SECONDS"
 #pragma once
 
@@ -54,6 +55,7 @@ struct Setup {
     std::string token;
     std::string detail;
     std::string kill_group;
+    bool pid_namespace = false;
     std::vector<std::string> groups;
     std::vector<Rlimit> rlimits;
 

@@ -1,7 +1,11 @@
 #include "spawn_step.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,25 +40,35 @@ std::vector<std::string> environment_of(const Setup &setup, const StepSpec &step
     return out;
 }
 
-struct Failure {
-    int joined;       ///< 0: a group could not be joined
-    int exec_errno;
+void tell(int words, StepWord::Kind kind, int value)
+{
+    const StepWord word{kind, value};
+    (void)!::write(words, &word, sizeof word);
+}
+
+void join_groups(const Setup &setup, int words)
+{
+    for (const std::string &group : setup.groups) {
+        const Descriptor procs(::open((group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+        if (!procs || ::write(procs.get(), "0", 1) != 1) tell(words, StepWord::not_in_groups, errno);
+    }
+}
+
+struct Program {
+    const Setup &setup;
+    char *const *argv;
+    char *const *envp;
+    int log;
+    int words;
 };
 
-[[noreturn]] void become(const Setup &setup, char *const *argv, char *const *envp, int log, int word)
+[[noreturn]] void become(const Program &program)
 {
-    Failure failure{1, 0};
     const int devnull = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     ::dup2(devnull, 0);
-    ::dup2(log, 1);
-    ::dup2(log, 2);
-    for (const std::string &group : setup.groups) {
-        const int procs = ::open((group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
-        if (procs < 0 || ::write(procs, "0", 1) != 1) failure.joined = 0;
-        if (procs >= 0) ::close(procs);
-    }
-    if (!failure.joined) (void)!::write(word, &failure, sizeof failure);
-    for (const Rlimit &limit : setup.rlimits) {
+    ::dup2(program.log, 1);
+    ::dup2(program.log, 2);
+    for (const Rlimit &limit : program.setup.rlimits) {
         rlimit now{};
         ::getrlimit(static_cast<__rlimit_resource>(limit.resource), &now);
         now.rlim_cur = std::min(limit.value, now.rlim_max);
@@ -68,11 +82,40 @@ struct Failure {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setsid();
     // execvp searches the PATH of `environ`.
-    environ = const_cast<char **>(envp);
-    ::execvp(argv[0], argv);
-    failure.exec_errno = errno;
-    (void)!::write(word, &failure, sizeof failure);
+    environ = const_cast<char **>(program.envp);
+    ::execvp(program.argv[0], program.argv);
+    tell(program.words, StepWord::not_started, errno);
     ::_exit(127);
+}
+
+void put(const char *file, const std::string &text)
+{
+    const Descriptor out(::open(file, O_WRONLY | O_CLOEXEC));
+    if (out) (void)!::write(out.get(), text.data(), text.size());
+}
+
+/// The init of a pid namespace. It keeps the signals blocked that the runner blocks, and as init gets no other by default.
+[[noreturn]] void be_init(const Program &program, uid_t uid, gid_t gid)
+{
+    if (uid != 0) {
+        // As themselves: only what is mapped can own files.
+        put("/proc/self/setgroups", "deny");
+        put("/proc/self/uid_map", std::to_string(uid) + " " + std::to_string(uid) + " 1");
+        put("/proc/self/gid_map", std::to_string(gid) + " " + std::to_string(gid) + " 1");
+    }
+    ::prctl(PR_SET_NAME, "litbuild-init");
+    // Without a /proc of its own the build would see pids that are not its. Where it may not be had, it has to.
+    if (::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0)
+        ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+    const pid_t leader = ::fork();
+    if (leader == 0) become(program);
+    if (leader < 0) tell(program.words, StepWord::not_started, errno);
+    for (;;) {
+        int status = 0;
+        const pid_t ended = ::waitpid(-1, &status, __WALL);
+        if (ended == leader) tell(program.words, StepWord::ended, status);
+        if (ended < 0 && errno == ECHILD) ::_exit(0);
+    }
 }
 
 }  // namespace
@@ -89,31 +132,27 @@ StartedStep spawn_step(const Setup &setup, const StepSpec &step, int log)
     StartedStep out;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) {
-        out.exec_errno = errno;
+        out.error = errno;
         return out;
     }
-    const Descriptor reader(ends[0]);
-    Descriptor writer(ends[1]);
-    out.pid = ::fork();
+    out.words.reset(ends[0]);
+    const Descriptor writer(ends[1]);
+    ::fcntl(out.words.get(), F_SETFL, O_NONBLOCK);
+    const Program program{setup, argv.data(), envp.data(), log, writer.get()};
+    const uid_t uid = ::geteuid();
+    const gid_t gid = ::getegid();
+    // One thread and no memory shared, so that the bare system call is a fork.
+    const int flags = !setup.pid_namespace ? SIGCHLD : uid == 0 ? SIGCHLD | CLONE_NEWPID : SIGCHLD | CLONE_NEWPID | CLONE_NEWUSER;
+    out.pid = static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, 0));
     if (out.pid < 0) {
-        out.exec_errno = errno;
+        out.error = errno;
+        out.pid = 0;
         return out;
     }
-    if (out.pid == 0) become(setup, argv.data(), envp.data(), log, writer.get());
-    writer.reset();
-    Failure failure{};
-    for (;;) {
-        const ssize_t got = ::read(reader.get(), &failure, sizeof failure);
-        if (got < 0 && errno == EINTR) continue;
-        if (got != sizeof failure) break;
-        if (!failure.joined) out.in_groups = false;
-        out.exec_errno = failure.exec_errno;
-    }
-    if (out.exec_errno != 0) {
-        while (::waitpid(out.pid, nullptr, 0) < 0 && errno == EINTR) {
-        }
-    }
-    return out;
+    if (out.pid > 0) return out;
+    join_groups(setup, program.words);
+    if (setup.pid_namespace) be_init(program, uid, gid);
+    become(program);
 }
 
 }  // namespace runner

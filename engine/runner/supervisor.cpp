@@ -21,11 +21,8 @@ using boost::json::value;
 using litbuild::State;
 using litbuild::Status;
 using litbuild::Step;
-using litbuild::StopPlan;
-using litbuild::StopStep;
 using litbuild::linux_::Cgroup;
 using litbuild::linux_::Descriptor;
-using litbuild::linux_::Held;
 using Sync = Journal::Sync;
 using namespace std::chrono_literals;
 
@@ -34,15 +31,6 @@ namespace {
 constexpr size_t most_steps = 1000;
 constexpr int most_reaped_at_once = 64;
 constexpr auto progress_interval = 500ms;
-
-std::string seconds_text(std::chrono::nanoseconds time)
-{
-    const int64_t ms = std::chrono::duration_cast<Milliseconds>(time).count();
-    if (ms % 1000 != 0) return std::to_string(ms) + "ms";
-    if (ms % 60'000 != 0 || ms == 0) return std::to_string(ms / 1000) + "s";
-    if (ms % 3'600'000 != 0) return std::to_string(ms / 60'000) + "m";
-    return std::to_string(ms / 3'600'000) + "h";
-}
 
 std::string signal_text(int signal)
 {
@@ -128,23 +116,49 @@ void Supervisor::start_next_step()
     write("step_started", {{"step", index}}, Sync::no);
     if (phase_ != Phase::running) return;
 
-    const StartedStep started = spawn_step(setup_, spec, log_.get());
-    if (!started.in_groups && group_) {
-        group_ = Cgroup();
-        group_events_.reset();
-        journal_.detail()["containment"] = "subreaper";
-    }
-    if (started.exec_errno != 0) {
-        status.steps[index].state = State::error;
-        write("step_ended", {{"step", index}, {"state_of_step", "error"}}, Sync::no);
-        step_.reset();
-        decide({State::error, std::nullopt, 0,
-                "step '" + spec.name + "': cannot start '" + clean(spec.command[0], 200) + "': " +
-                    ::strerrordesc_np(started.exec_errno)});
+    StartedStep started = spawn_step(setup_, spec, log_.get());
+    if (started.error != 0) {
+        step_not_started(started.error);
         return;
     }
     leader_ = started.pid;
+    words_ = std::move(started.words);
     if (spec.time_limit > 0ms) step_due_ = Clock::now() + spec.time_limit;
+}
+
+void Supervisor::hear_words()
+{
+    StepWord word{};
+    while (words_) {
+        const ssize_t got = ::read(words_.get(), &word, sizeof word);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EAGAIN) return;
+        if (got != sizeof word) {
+            words_.reset();
+            return;
+        }
+        if (word.kind == StepWord::not_in_groups && group_) {
+            group_ = Cgroup();
+            group_events_.reset();
+            journal_.detail()["containment"] = setup_.pid_namespace ? "pid-namespace" : "subreaper";
+        }
+        if (word.kind == StepWord::not_started) step_not_started(word.value);
+        if (word.kind == StepWord::ended) step_ended(word.value);
+    }
+}
+
+void Supervisor::step_not_started(int error)
+{
+    leader_ = 0;
+    step_due_ = {};
+    if (!step_) return;
+    const StepSpec &spec = setup_.steps[*step_];
+    journal_.status().steps[*step_].state = State::error;
+    write("step_ended", {{"step", *step_}, {"state_of_step", "error"}}, Sync::no);
+    step_.reset();
+    if (!verdict_)
+        decide({State::error, std::nullopt, 0,
+                "step '" + spec.name + "': cannot start '" + clean(spec.command[0], 200) + "': " + ::strerrordesc_np(error)});
 }
 
 void Supervisor::step_ended(int wait_status)
@@ -211,6 +225,10 @@ bool Supervisor::reap()
         const pid_t pid = ::waitpid(-1, &wait_status, WNOHANG | __WALL);
         if (pid <= 0) return false;
         if (phase_ == Phase::killing && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL) ++killed_;
+        if (pid != leader_) continue;
+        // What it said before it ended comes first: that it never was the program, or how the program ended.
+        hear_words();
+        words_.reset();
         if (pid == leader_) step_ended(wait_status);
     }
     return true;
@@ -221,155 +239,6 @@ bool Supervisor::tree_is_empty() const
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD) return false;
     return !group_ || !group_.populated();
-}
-
-// -------------------------------------------------------------------------------------------------- stop
-
-void Supervisor::read_requests()
-{
-    const Descriptor control(::openat(folder_, ".control", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!control) return;
-    const std::string path = "/proc/self/fd/" + std::to_string(control.get());
-    DIR *dir = ::opendir(path.c_str());
-    if (!dir) return;
-    std::vector<std::string> found;
-    while (const dirent *entry = ::readdir(dir)) {
-        const std::string name = entry->d_name;
-        if (name.rfind("stop.", 0) == 0 && !requests_.contains(name)) found.push_back(name);
-    }
-    ::closedir(dir);
-    for (const std::string &name : found) {
-        const std::optional<std::string> text = litbuild::linux_::slurp(name.c_str(), control.get());
-        if (!text) continue;
-        boost::system::error_code error;
-        const value parsed = boost::json::parse(*text, error);
-        if (error || !parsed.is_object()) continue;
-        requests_.insert(name);
-        const object &wish = parsed.as_object();
-        const auto word = [&](const char *key) {
-            const value *member = wish.if_contains(key);
-            return member && member->is_string() ? clean(member->as_string()) : std::string();
-        };
-        StopPlan plan;
-        if (const value *steps = wish.if_contains("plan"); steps && steps->is_array()) {
-            for (const value &step : steps->as_array()) {
-                const value *signal = step.is_object() ? step.as_object().if_contains("signal") : nullptr;
-                const value *grace = step.is_object() ? step.as_object().if_contains("grace_ms") : nullptr;
-                if (!signal || !grace || !signal->is_int64() || !grace->is_int64()) continue;
-                plan.push_back({static_cast<int>(std::clamp<int64_t>(signal->as_int64(), 1, 64)),
-                                Milliseconds(std::clamp<int64_t>(grace->as_int64(), 0, 1'000'000'000))});
-            }
-        }
-        if (plan.empty() || plan.back().signal != SIGKILL) plan = setup_.stop;
-        request(word("by"), word("reason"), plan);
-    }
-}
-
-void Supervisor::request(const std::string &by, const std::string &reason, const StopPlan &plan)
-{
-    if (!verdict_) {
-        Status &status = journal_.status();
-        status.state = State::stopping;
-        status.stopped_by = by;
-        status.reason = reason;
-        verdict_ = Verdict{State::stopped, std::nullopt, 0, ""};
-        write("stopping", {{"stopped_by", by}, {"reason", reason}}, Sync::yes);
-    }
-    begin_stop(plan);
-}
-
-void Supervisor::begin_stop(const StopPlan &plan)
-{
-    const Clock::time_point now = Clock::now();
-    Clock::time_point kill_at = now;
-    for (const StopStep &step : plan)
-        if (step.signal != SIGKILL) kill_at += step.grace;
-    if (phase_ == Phase::stopping || phase_ == Phase::killing) {
-        kill_at_ = std::min(kill_at_, kill_at);
-        return;
-    }
-    phase_ = Phase::stopping;
-    stop_began_ = now;
-    plan_ = plan;
-    plan_at_ = 0;
-    kill_at_ = kill_at;
-    next_plan_step();
-}
-
-void Supervisor::next_plan_step()
-{
-    const StopStep &step = plan_[std::min(plan_at_, plan_.size() - 1)];
-    ++plan_at_;
-    if (step.signal == SIGKILL || plan_at_ > plan_.size() || Clock::now() >= kill_at_) {
-        phase_ = Phase::killing;
-        plan_due_ = Clock::now() + std::max<std::chrono::nanoseconds>(plan_.back().grace, 1s);
-        kill_pass();
-        return;
-    }
-    plan_due_ = Clock::now() + step.grace;
-    const auto signal_it = [&](const Held &held) {
-        litbuild::linux_::send(held.pidfd, step.signal);
-        litbuild::linux_::send(held.pidfd, SIGCONT);
-    };
-    // By group first: it also knows those whose parents end while we walk down the tree.
-    std::set<pid_t> told;
-    for (const Held &held : litbuild::linux_::members_of(group_)) {
-        signal_it(held);
-        told.insert(held.pid);
-    }
-    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {}))
-        if (!told.contains(held.pid)) signal_it(held);
-}
-
-void Supervisor::kill_pass()
-{
-    if (group_ && group_.populated()) {
-        group_.kill();
-    } else {
-        // Stopped as they are found, so that none can fork unseen; killed when a walk finds nobody new.
-        std::vector<Held> found;
-        for (size_t round = 0, before = 0; round < 16; ++round) {
-            found = litbuild::linux_::descendants_of(
-                ::getpid(), [](const Held &held) { litbuild::linux_::send(held.pidfd, SIGSTOP); });
-            if (found.size() == before) break;
-            before = found.size();
-        }
-        for (const Held &held : found) litbuild::linux_::send(held.pidfd, SIGKILL);
-        if (group_) escaped_ += found.size();
-    }
-    kill_again_ = Clock::now() + kill_pause_;
-    kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
-}
-
-void Supervisor::name_survivors()
-{
-    survivors_named_ = true;
-    boost::json::array survivors;
-    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {})) {
-        const auto stat = litbuild::linux_::stat_of(held.pid);
-        survivors.push_back({{"pid", held.pid},
-                             {"command", clean(litbuild::linux_::command_of(held.pid), 200)},
-                             {"state", stat ? std::string(1, stat->state) : std::string()},
-                             {"where", litbuild::linux_::line_of(litbuild::linux_::proc_path(held.pid, "wchan").c_str())}});
-        if (survivors.size() == 100) break;
-    }
-    write("stop_incomplete", {{"survivors", std::move(survivors)}}, Sync::yes);
-}
-
-void Supervisor::time_limit_reached()
-{
-    const bool of_step = step_due_ != Clock::time_point{} && Clock::now() >= step_due_;
-    const std::string text =
-        of_step && step_ ? "step '" + setup_.steps[*step_].name + "' reached its time limit of " +
-                               seconds_text(setup_.steps[*step_].time_limit)
-                         : "the build reached its time limit of " + seconds_text(setup_.time_limit);
-    step_due_ = build_due_ = {};
-    Status &status = journal_.status();
-    status.state = State::stopping;
-    status.reason = text;
-    verdict_ = Verdict{State::failed, std::nullopt, 0, text};
-    write("stopping", {{"reason", text}}, Sync::yes);
-    begin_stop(setup_.stop);
 }
 
 // ---------------------------------------------------------------------------------------------- progress
@@ -464,12 +333,13 @@ void Supervisor::sleep()
     if (more_to_reap_) timeout = 0;
     // Only an ending build asks its group: while it runs, who is in it does not matter.
     const int events = phase_ == Phase::running ? -1 : group_events_.get();
-    pollfd wait[4] = {{signals_.get(), POLLIN, 0},
+    pollfd wait[5] = {{signals_.get(), POLLIN, 0},
                       {watch_.get(), POLLIN, 0},
                       {report_.fd(), POLLIN, 0},
-                      {events, POLLPRI, 0}};
+                      {events, POLLPRI, 0},
+                      {words_.get(), POLLIN, 0}};
     if (timeout < 0) give_back_pages();
-    if (::poll(wait, 4, timeout) <= 0) return;
+    if (::poll(wait, 5, timeout) <= 0) return;
 
     if ((wait[2].revents & POLLIN) != 0) report_.drain([&](const Report &report) { heard(report); });
     bool look = false;
@@ -483,6 +353,7 @@ void Supervisor::sleep()
     for (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;)
         if (signal.ssi_signo != SIGCHLD) asked = signal;
     // What ended before the request was read has ended by itself.
+    hear_words();
     more_to_reap_ = reap();
     if (phase_ == Phase::running && leader_ == 0 && next_step_ >= setup_.steps.size() && !verdict_)
         decide({State::complete, 0, 0, ""});
@@ -501,89 +372,6 @@ void Supervisor::write(const char *type, object members, Sync sync)
         if (verdict_) return;
         verdict_ = Verdict{State::error, std::nullopt, 0, e.what()};
         begin_stop(setup_.stop);
-    }
-}
-
-// --------------------------------------------------------------------------------------------- last word
-
-bool Supervisor::ran_out_of_memory() const
-{
-    for (const std::string &group : setup_.groups) {
-        for (const char *file : {"/memory.events", "/memory.oom_control"}) {
-            const std::string text = litbuild::linux_::slurp((group + file).c_str()).value_or("");
-            const size_t at = text.find("oom_kill ");
-            if (at != std::string::npos && text[at + 9] != '0') return true;
-        }
-    }
-    return false;
-}
-
-object Supervisor::usage() const
-{
-    rusage used{};
-    ::getrusage(RUSAGE_CHILDREN, &used);
-    const auto seconds = [](const timeval &time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    object out = {{"cpu_seconds", seconds(used.ru_utime) + seconds(used.ru_stime)},
-                  {"peak_memory_bytes", used.ru_maxrss * 1024},
-                  {"peak_memory_of", "largest process"}};
-    for (const std::string &group : setup_.groups) {
-        for (const char *file : {"/memory.peak", "/memory.max_usage_in_bytes"}) {
-            int64_t peak = 0;
-            const std::string text = litbuild::linux_::line_of((group + file).c_str());
-            std::from_chars(text.data(), text.data() + text.size(), peak);
-            if (peak <= 0) continue;
-            out["peak_memory_bytes"] = peak;
-            out["peak_memory_of"] = "build";
-        }
-    }
-    return out;
-}
-
-int Supervisor::last_word()
-{
-    end_part(verdict_->state == State::complete ? State::complete : State::stopped);
-    close_steps();
-    Status &status = journal_.status();
-    status.state = verdict_->state;
-    status.exit_code = verdict_->exit_code;
-    status.signal = verdict_->signal;
-    status.error = verdict_->error;
-    status.message.clear();
-    if (verdict_->state == State::complete) status.progress = 1.0;
-    journal_.detail()["usage"] = usage();
-    object members = {{"detail", object()}};
-    if (stop_began_ != Clock::time_point{}) {
-        journal_.detail()["stop"] = {
-            {"took_ms", std::chrono::duration_cast<Milliseconds>(Clock::now() - stop_began_).count()},
-            {"killed", killed_},
-            {"escaped_group", escaped_}};
-    }
-    members["detail"] = journal_.detail();
-    if (status.exit_code) members["exit"] = *status.exit_code;
-    if (status.signal) members["signal"] = status.signal;
-    if (!status.error.empty()) members["error"] = status.error;
-    if (!status.stopped_by.empty()) members["stopped_by"] = status.stopped_by;
-    if (!status.reason.empty()) members["reason"] = status.reason;
-    // The groups go first: who reads the last word finds nothing left over.
-    for (const std::string &group : setup_.groups) Cgroup::open(group).remove();
-    for (int attempt = 0;; ++attempt) {
-        try {
-            journal_.write(litbuild::name(status.state), members, Sync::yes);
-            break;
-        } catch (const litbuild::Error &) {
-            // Nowhere to say it. Space may come back; after a minute the build is told as lost, which is what it is.
-            if (attempt == 60) break;
-            ::poll(nullptr, 0, 1000);
-        }
-    }
-    journal_.release_room();
-    switch (verdict_->state) {
-    case State::complete: return 0;
-    case State::failed: return verdict_->exit_code.value_or(1);
-    case State::stopped: return 143;
-    default: return 125;
     }
 }
 

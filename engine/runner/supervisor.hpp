@@ -46,6 +46,8 @@ private:
     };
 
     void start_next_step();
+    void hear_words();
+    void step_not_started(int error);
     void step_ended(int wait_status);
     void decide(Verdict verdict);
     void end_part(litbuild::State state);
@@ -83,7 +85,8 @@ private:
     size_t next_step_ = 0;
     std::optional<size_t> step_;     ///< index of the running step
     std::optional<size_t> part_;     ///< index of its running part
-    pid_t leader_ = 0;
+    pid_t leader_ = 0;               ///< the step's program, or the init of its pid namespace
+    litbuild::linux_::Descriptor words_;   ///< of the running step
     bool more_to_reap_ = false;
 
     std::set<std::string> requests_;

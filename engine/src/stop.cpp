@@ -56,6 +56,16 @@ std::string sentence(const BuildName &build, Outcome outcome, const StopReport &
            (count == 0 ? "it has not answered" : std::to_string(count) + (count == 1 ? " process lives on" : " processes live on"));
 }
 
+/// What the runner did, which the controller only waited for.
+void add_word_of_runner(StopReport &report, const Status &status)
+{
+    boost::system::error_code error;
+    const json::value detail = json::parse(status.detail.empty() ? "{}" : status.detail, error);
+    const json::value *stop = !error && detail.is_object() ? detail.as_object().if_contains("stop") : nullptr;
+    const json::value *killed = stop && stop->is_object() ? stop->as_object().if_contains("killed") : nullptr;
+    if (killed && killed->is_int64() && killed->as_int64() > 0) report.killed += static_cast<uint64_t>(killed->as_int64());
+}
+
 StopResult result(const BuildName &build, Outcome outcome, StopReport report = {})
 {
     return {outcome, sentence(build, outcome, report), std::move(report)};
@@ -111,7 +121,10 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
 
     const Status after = core.status(Call::within(std::chrono::seconds(10)), name_);
-    if (after.state == State::stopped) return result(name_, Outcome::stopped, std::move(report));
+    if (after.state == State::stopped) {
+        add_word_of_runner(report, after);
+        return result(name_, Outcome::stopped, std::move(report));
+    }
     if (is_terminal(after.state)) return result(name_, Outcome::already_finished, std::move(report));
     if (is_active(after.state)) return result(name_, Outcome::incomplete, std::move(report));
     // Nothing of it is alive, and its runner left no word: ours is the only one there will be.

@@ -41,13 +41,15 @@ json::value value_of(const Event &event)
 /// In a column of its own, or nothing that anyone follows a build for.
 bool is_shown_elsewhere(std::string_view key)
 {
-    for (const std::string_view each : {"seq", "time", "type", "state", "uuid", "detail"})
+    for (const std::string_view each : {"seq", "time", "type", "state", "uuid", "detail", "name", "parent"})
         if (key == each) return true;
     return false;
 }
 
 std::string plain(const json::value &value)
 {
+    // The one number with a fraction in an event is its progress.
+    if (value.is_double()) return percent(value.get_double());
     return escaped(value.is_string() ? std::string(value.as_string()) : json::serialize(value));
 }
 

@@ -1,4 +1,6 @@
 // litbuild: the engine on the command line.
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -25,8 +27,16 @@ constexpr Command commands[] = {
     {"version", "print the version", takes_nothing, version},
 };
 
+/// A standard stream that came closed would be the next file that is opened, and what is printed would go into that.
+void fill_standard_streams()
+{
+    for (int fd = 0; fd <= 2; ++fd)
+        if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", O_RDONLY);
+}
+
 int run(int argc, char **argv)
 {
+    fill_standard_streams();
     try {
         const Request request = parse(argc, argv, commands);
         const int status = request.command ? request.command->run(request.options) : request.status;

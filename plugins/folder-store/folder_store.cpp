@@ -10,6 +10,13 @@ namespace {
 
 constexpr int tries = 5;
 constexpr uint64_t largest_tags = 1024 * 1024;
+constexpr int64_t tick_ns = 20'000'000;
+
+int64_t wall_clock_ns()
+{
+    using namespace std::chrono;
+    return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+}
 
 Path append(const Path &folder, const BuildName &build, std::string_view name)
 {
@@ -104,6 +111,8 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
     const bool want_live = query.scope != Scope::archived;
     const bool want_archived = query.scope != Scope::live;
     const Info before = fs_->look(logs(query.team));
+    // Two changes within one tick of the file system's clock leave the same time.
+    const bool was_recent = wall_clock_ns() - before.modified_ns < tick_ns;
     std::vector<int64_t> live, archived;
     // The main list is read for the archive, too: a build in both places is live.
     if (before.kind != Kind::folder || !collect(call, query, Place::live, live))
@@ -111,7 +120,7 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
     if (want_archived) {
         collect(call, query, Place::archive, archived);
         // One that came back after the first look and before the second is in neither.
-        if (want_live && fs_->look(logs(query.team)).modified_ns != before.modified_ns)
+        if (want_live && (was_recent || fs_->look(logs(query.team)).modified_ns != before.modified_ns))
             collect(call, query, Place::live, live);
     }
     descending(live);

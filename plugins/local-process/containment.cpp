@@ -109,7 +109,7 @@ std::string Containers::make_in_one_of(const std::vector<std::string> &bases, co
     return "";
 }
 
-Containment Containers::make(const std::string &uuid, const Limits &limits) const
+Containment Containers::make(const std::string &uuid, const Limits &limits, bool isolated) const
 {
     Containment out;
     boost::json::object had;
@@ -152,7 +152,7 @@ Containment Containers::make(const std::string &uuid, const Limits &limits) cons
         note("cpu_time", limits.cpu_ms, "rlimit of each process");
     }
     boost::json::object detail;
-    detail["containment"] = out.kill_group.empty() ? "subreaper" : "cgroup";
+    detail["containment"] = isolated ? "pid-namespace" : out.kill_group.empty() ? "subreaper" : "cgroup";
     if (!had.empty()) detail["limits"] = had;
     out.detail = boost::json::serialize(detail);
     return out;

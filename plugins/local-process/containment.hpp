@@ -30,7 +30,8 @@ public:
     explicit Containers(std::string wanted);
 
     /// Makes the groups of one launch. A limit that no group can hold falls to an rlimit, and `detail` says so.
-    Containment make(const std::string &uuid, const Limits &limits) const;
+    /// `isolated`: each step is in a pid namespace too; for the detail.
+    Containment make(const std::string &uuid, const Limits &limits, bool isolated) const;
     static void remove(const std::vector<std::string> &groups);
 
 private:

@@ -71,10 +71,9 @@ public:
         const boost::json::object wanted = parse_object(spec.limits, object + ": limits");
         Limits limits{positive(wanted, "processes"), positive(wanted, "memory_bytes"), positive(wanted, "cpu_time_ms")};
         if (limits.processes == 0) limits.processes = default_processes_;
-        for (const auto &[key, value] : parse_object(spec.options, object + ": process"))
-            throw Error(Code::invalid, object + ": unknown key " + quote(key) + " in process; local-process has none");
+        const bool isolated = wants_pid_namespace(object, spec.options);
 
-        const Containment containment = containers_.make(spec.uuid, limits);
+        const Containment containment = containers_.make(spec.uuid, limits, isolated);
         Token token = Token::of_this_host();
         token.uuid = spec.uuid;
         token.cgroup = containment.kill_group;
@@ -82,7 +81,7 @@ public:
         token.groups = containment.groups;
         try {
             const Started started =
-                spawn_runner(call, object, spec.command, environment_for(spec, containment, token));
+                spawn_runner(call, object, spec.command, environment_for(spec, containment, token, isolated));
             token.pid = started.pid;
             token.start = started.start;
         } catch (...) {
@@ -151,8 +150,21 @@ private:
         return cgroup;
     }
 
+    static bool wants_pid_namespace(const std::string &object, const std::string &options)
+    {
+        bool out = false;
+        for (const auto &[key, value] : parse_object(options, object + ": process")) {
+            if (key != "isolation")
+                throw Error(Code::invalid, object + ": process: unknown key " + quote(key) + "; known is isolation");
+            if (!value.is_string() || (value.as_string() != "none" && value.as_string() != "pid-namespace"))
+                throw Error(Code::invalid, object + R"(: process: 'isolation' must be "none" or "pid-namespace")");
+            out = value.as_string() == "pid-namespace";
+        }
+        return out;
+    }
+
     std::vector<std::string> environment_for(const LaunchSpec &spec, const Containment &containment,
-                                             const Token &token) const
+                                             const Token &token, bool isolated) const
     {
         std::vector<std::string> out;
         if (inherit_)
@@ -168,6 +180,7 @@ private:
         out.push_back("LITBUILD_RUNNER_DETACH=1");
         out.push_back("LITBUILD_RUNNER_TOKEN=" + token.text());
         out.push_back("LITBUILD_RUNNER_DETAIL=" + containment.detail);
+        if (isolated) out.push_back("LITBUILD_RUNNER_ISOLATION=pid-namespace");
         if (!containment.kill_group.empty()) out.push_back("LITBUILD_RUNNER_KILL_GROUP=" + containment.kill_group);
         if (!containment.groups.empty()) out.push_back("LITBUILD_RUNNER_GROUPS=" + join(containment.groups, ':'));
         if (!containment.rlimits.empty()) out.push_back("LITBUILD_RUNNER_RLIMITS=" + join(containment.rlimits, ';'));
@@ -254,7 +267,7 @@ private:
             if (group) group.kill();
             left = living(token, runner);
             for (const Held &held : left)
-                if (linux_::send(held.pidfd, SIGKILL)) killed.insert(held.pid);
+                if (linux_::send(held, SIGKILL)) killed.insert(held.pid);
             if (left.empty() || limit.expired() || call.cancelled()) break;
             pause_for(pause);
         }
@@ -279,8 +292,8 @@ private:
         for (const StopStep &step : plan) {
             if (step.signal == SIGKILL) return;
             for (const Held &held : living(token, Descriptor())) {
-                linux_::send(held.pidfd, step.signal);
-                linux_::send(held.pidfd, SIGCONT);
+                linux_::send(held, step.signal);
+                linux_::send(held, SIGCONT);
             }
             const Call grace = call.at_most(step.grace);
             while (!grace.expired() && !call.cancelled()) {

@@ -8,8 +8,7 @@ public:
     void list(const litbuild::Call &, const litbuild::Query &, const litbuild::EntrySink &) override {}
     litbuild::Entry find(const litbuild::Call &, const litbuild::BuildName &build) override
     {
-        static const std::string path = "/" TWIN;
-        return {build.runid, false, path};
+        return {build.runid, false, "/" TWIN};
     }
     void read(const litbuild::Call &, const litbuild::BuildName &, std::string_view, uint64_t, uint64_t,
               const litbuild::TextSink &sink) override

@@ -44,7 +44,9 @@ struct Faulty : Fs {
     folder::Info look(const folder::Path &p) override
     {
         if (on_look) on_look(p.text());
-        return inner.look(p);
+        folder::Info found = inner.look(p);
+        if (frozen_ns != 0) found.modified_ns = frozen_ns;
+        return found;
     }
     bool read_file(const Call &c, const folder::Path &p, uint64_t o, uint64_t m, const TextSink &s) override
     {
@@ -82,6 +84,7 @@ struct Faulty : Fs {
     PosixFs inner;
     bool no_locks = false;
     bool lost_reply = false;
+    int64_t frozen_ns = 0;   // the file system's clock stands still
     std::function<void(const std::string &)> on_look, on_read_dir, on_rename, on_sync, on_replace;
 };
 
@@ -561,10 +564,24 @@ BOOST_AUTO_TEST_CASE(a_build_restored_between_the_two_lists_is_listed)
     FaultyStore f;
     for (int i = 1; i <= 2; ++i) f.store.create(Call(), new_build("contoso", i));
     f.store.archive(Call(), {"contoso", 1});
+    fs::last_write_time(f.logs, fs::file_time_type::clock::now() - std::chrono::hours(1));
     f.faults->on_read_dir = [&](const std::string &path) {
         if (path == "contoso/logs/archive") fs::rename(f.logs / "archive/1", f.logs / "1");
     };
     BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "2 1");
+}
+
+BOOST_AUTO_TEST_CASE(a_build_restored_within_one_tick_is_listed)
+{
+    FaultyStore f;
+    f.store.create(Call(), new_build("contoso", 1));
+    f.store.archive(Call(), {"contoso", 1});
+    f.faults->on_read_dir = [&](const std::string &path) {
+        if (path == "contoso/logs/archive") fs::rename(f.logs / "archive/1", f.logs / "1");
+    };
+    using namespace std::chrono;
+    f.faults->frozen_ns = duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+    BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "1");
 }
 
 BOOST_AUTO_TEST_CASE(no_build_is_missed_by_a_list_while_it_moves)

@@ -347,7 +347,7 @@ typedef struct lb_process_info {
 typedef struct lb_stop_report {
     uint32_t struct_size;
     uint32_t outcome;
-    uint64_t killed;          /* processes that this call had to kill itself; 0 where the runner did all */
+    uint64_t killed;          /* processes that this call killed itself; those that the runner killed it says */
     int64_t took_ns;
     lb_str mechanism;         /* "runner", "cgroup", "scan", ... */
     const lb_process_info *survivors;

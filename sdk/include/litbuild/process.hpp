@@ -65,7 +65,7 @@ struct ProcessInfo {
 
 struct StopReport {
     StopOutcome outcome = StopOutcome::done;
-    uint64_t killed = 0;                 ///< processes that the controller had to kill itself
+    uint64_t killed = 0;                 ///< processes that had to be killed; of a controller, those it killed itself
     std::chrono::nanoseconds took{};
     std::string mechanism;
     std::vector<ProcessInfo> survivors;

@@ -51,21 +51,24 @@ public:
     /// One write is not the end of it: before kernel 6.14 a fork that is under way can slip through. Repeat while populated.
     bool kill() const noexcept { return write("cgroup.kill", "1"); }
 
-    /// Every process of the group and of the groups below it.
+    /// Every process of the group and of the groups below it, down to the 64th level.
     std::vector<pid_t> members() const
     {
         std::vector<pid_t> out;
         if (folder_) collect(folder_.get(), out, 0);
         return out;
     }
-    /// Removes the group and those below it, which must be empty of living processes.
+    /// Removes the group and those below it, which must be empty of living processes. However deep they are: it goes down
+    /// to a leaf, removes that, and begins again.
     bool remove() noexcept
     {
         if (!folder_) return true;
-        if (::rmdir(path_.c_str()) != 0 && errno == EBUSY) remove_below(path_, 0);
-        const bool gone = ::rmdir(path_.c_str()) == 0 || errno == ENOENT;
+        while (::rmdir(path_.c_str()) != 0) {
+            if (errno == ENOENT) break;
+            if (errno != EBUSY || !remove_a_leaf()) return false;
+        }
         folder_.reset();
-        return gone;
+        return true;
     }
 
 private:
@@ -89,17 +92,27 @@ private:
         });
     }
 
-    static void remove_below(const std::string &path, int depth) noexcept
+    bool remove_a_leaf() const noexcept
     {
-        if (depth >= deepest) return;
-        const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-        if (!folder) return;
-        each_below(folder.get(), [&](const char *name) {
-            const std::string below = path + "/" + name;
-            if (::rmdir(below.c_str()) == 0) return;
-            remove_below(below, depth + 1);
-            ::rmdir(below.c_str());
+        Descriptor parent(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        std::string name = first_below(parent.get());
+        if (name.empty()) return false;
+        for (;;) {
+            Descriptor below(::openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+            const std::string next = below ? first_below(below.get()) : "";
+            if (next.empty()) return ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) == 0;
+            parent = std::move(below);
+            name = next;
+        }
+    }
+
+    static std::string first_below(int folder)
+    {
+        std::string out;
+        each_below(folder, [&](const char *name) {
+            if (out.empty()) out = name;
         });
+        return out;
     }
 
     template <class Each>

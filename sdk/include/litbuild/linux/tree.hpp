@@ -11,8 +11,13 @@ namespace litbuild::linux_ {
 /// A living process that is held: it can be signalled, and nobody else by mistake.
 struct Held {
     pid_t pid = 0;
-    Descriptor pidfd;
+    Descriptor pidfd;   ///< none only of a descendant, where the kernel or a seccomp filter allows no pidfds
 };
+
+inline bool send(const Held &held, int signal) noexcept
+{
+    return held.pidfd ? send(held.pidfd, signal) : ::kill(held.pid, signal) == 0;
+}
 
 /// The children of a process, of every thread of it. Falls back to reading the parent of every process where the kernel
 /// has no list of children.
@@ -56,13 +61,13 @@ std::vector<Held> descendants_of(pid_t root, OnFind on_find)
             for (const pid_t pid : children_of(parent)) {
                 if (known.contains(pid)) continue;
                 Held held{pid, open_pidfd(pid)};
-                if (!held.pidfd) continue;
+                if (!held.pidfd && errno != ENOSYS && errno != EPERM) continue;
                 const std::optional<ProcStat> stat = stat_of(pid);
                 // Its parent may have ended meanwhile; then it is the root's, a subreaper's, own.
                 if (!stat || !known.contains(stat->parent)) continue;
                 known.insert(pid);
                 next.push_back(pid);
-                if (has_ended(held.pidfd)) continue;
+                if (held.pidfd ? has_ended(held.pidfd) : stat->state == 'Z') continue;
                 on_find(held);
                 out.push_back(std::move(held));
             }

@@ -1,0 +1,184 @@
+// How the tree is ended: the part of the supervisor that carries out requests, time limits and plans.
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "supervisor.hpp"
+
+namespace runner {
+
+using boost::json::object;
+using boost::json::value;
+using litbuild::State;
+using litbuild::Status;
+using Sync = Journal::Sync;
+using namespace std::chrono_literals;
+using litbuild::StopPlan;
+using litbuild::StopStep;
+using litbuild::linux_::Cgroup;
+using litbuild::linux_::Descriptor;
+using litbuild::linux_::Held;
+
+namespace {
+
+std::string seconds_text(std::chrono::nanoseconds time)
+{
+    const int64_t ms = std::chrono::duration_cast<Milliseconds>(time).count();
+    if (ms % 1000 != 0) return std::to_string(ms) + "ms";
+    if (ms % 60'000 != 0 || ms == 0) return std::to_string(ms / 1000) + "s";
+    if (ms % 3'600'000 != 0) return std::to_string(ms / 60'000) + "m";
+    return std::to_string(ms / 3'600'000) + "h";
+}
+
+}  // namespace
+
+void Supervisor::read_requests()
+{
+    const Descriptor control(::openat(folder_, ".control", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!control) return;
+    const std::string path = "/proc/self/fd/" + std::to_string(control.get());
+    DIR *dir = ::opendir(path.c_str());
+    if (!dir) return;
+    std::vector<std::string> found;
+    while (const dirent *entry = ::readdir(dir)) {
+        const std::string name = entry->d_name;
+        if (name.rfind("stop.", 0) == 0 && !requests_.contains(name)) found.push_back(name);
+    }
+    ::closedir(dir);
+    for (const std::string &name : found) {
+        const std::optional<std::string> text = litbuild::linux_::slurp(name.c_str(), control.get());
+        if (!text) continue;
+        boost::system::error_code error;
+        const value parsed = boost::json::parse(*text, error);
+        if (error || !parsed.is_object()) continue;
+        requests_.insert(name);
+        const object &wish = parsed.as_object();
+        const auto word = [&](const char *key) {
+            const value *member = wish.if_contains(key);
+            return member && member->is_string() ? clean(member->as_string()) : std::string();
+        };
+        StopPlan plan;
+        if (const value *steps = wish.if_contains("plan"); steps && steps->is_array()) {
+            for (const value &step : steps->as_array()) {
+                const value *signal = step.is_object() ? step.as_object().if_contains("signal") : nullptr;
+                const value *grace = step.is_object() ? step.as_object().if_contains("grace_ms") : nullptr;
+                if (!signal || !grace || !signal->is_int64() || !grace->is_int64()) continue;
+                plan.push_back({static_cast<int>(std::clamp<int64_t>(signal->as_int64(), 1, 64)),
+                                Milliseconds(std::clamp<int64_t>(grace->as_int64(), 0, 1'000'000'000))});
+            }
+        }
+        if (plan.empty() || plan.back().signal != SIGKILL) plan = setup_.stop;
+        request(word("by"), word("reason"), plan);
+    }
+}
+
+void Supervisor::request(const std::string &by, const std::string &reason, const StopPlan &plan)
+{
+    if (!verdict_) {
+        Status &status = journal_.status();
+        status.state = State::stopping;
+        status.stopped_by = by;
+        status.reason = reason;
+        verdict_ = Verdict{State::stopped, std::nullopt, 0, ""};
+        write("stopping", {{"stopped_by", by}, {"reason", reason}}, Sync::yes);
+    }
+    begin_stop(plan);
+}
+
+void Supervisor::begin_stop(const StopPlan &plan)
+{
+    const Clock::time_point now = Clock::now();
+    Clock::time_point kill_at = now;
+    for (const StopStep &step : plan)
+        if (step.signal != SIGKILL) kill_at += step.grace;
+    if (phase_ == Phase::stopping || phase_ == Phase::killing) {
+        kill_at_ = std::min(kill_at_, kill_at);
+        return;
+    }
+    phase_ = Phase::stopping;
+    stop_began_ = now;
+    plan_ = plan;
+    plan_at_ = 0;
+    kill_at_ = kill_at;
+    next_plan_step();
+}
+
+void Supervisor::next_plan_step()
+{
+    const StopStep &step = plan_[std::min(plan_at_, plan_.size() - 1)];
+    ++plan_at_;
+    if (step.signal == SIGKILL || plan_at_ > plan_.size() || Clock::now() >= kill_at_) {
+        phase_ = Phase::killing;
+        plan_due_ = Clock::now() + std::max<std::chrono::nanoseconds>(plan_.back().grace, 1s);
+        kill_pass();
+        return;
+    }
+    plan_due_ = Clock::now() + step.grace;
+    const auto signal_it = [&](const Held &held) {
+        litbuild::linux_::send(held, step.signal);
+        litbuild::linux_::send(held, SIGCONT);
+    };
+    // By group first: it also knows those whose parents end while we walk down the tree.
+    std::set<pid_t> told;
+    for (const Held &held : litbuild::linux_::members_of(group_)) {
+        signal_it(held);
+        told.insert(held.pid);
+    }
+    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {}))
+        if (!told.contains(held.pid)) signal_it(held);
+}
+
+void Supervisor::kill_pass()
+{
+    if (group_ && group_.populated()) {
+        group_.kill();
+    } else {
+        // Stopped as they are found, so that none can fork unseen; killed when a walk finds nobody new.
+        std::vector<Held> found;
+        for (size_t round = 0, before = 0; round < 16; ++round) {
+            found = litbuild::linux_::descendants_of(
+                ::getpid(), [](const Held &held) { litbuild::linux_::send(held, SIGSTOP); });
+            if (found.size() == before) break;
+            before = found.size();
+        }
+        for (const Held &held : found) litbuild::linux_::send(held, SIGKILL);
+        if (group_) escaped_ += found.size();
+    }
+    kill_again_ = Clock::now() + kill_pause_;
+    kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
+}
+
+void Supervisor::name_survivors()
+{
+    survivors_named_ = true;
+    boost::json::array survivors;
+    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {})) {
+        const auto stat = litbuild::linux_::stat_of(held.pid);
+        survivors.push_back({{"pid", held.pid},
+                             {"command", clean(litbuild::linux_::command_of(held.pid), 200)},
+                             {"state", stat ? std::string(1, stat->state) : std::string()},
+                             {"where", litbuild::linux_::line_of(litbuild::linux_::proc_path(held.pid, "wchan").c_str())}});
+        if (survivors.size() == 100) break;
+    }
+    write("stop_incomplete", {{"survivors", std::move(survivors)}}, Sync::yes);
+}
+
+void Supervisor::time_limit_reached()
+{
+    const bool of_step = step_due_ != Clock::time_point{} && Clock::now() >= step_due_;
+    const std::string text =
+        of_step && step_ ? "step '" + setup_.steps[*step_].name + "' reached its time limit of " +
+                               seconds_text(setup_.steps[*step_].time_limit)
+                         : "the build reached its time limit of " + seconds_text(setup_.time_limit);
+    step_due_ = build_due_ = {};
+    Status &status = journal_.status();
+    status.state = State::stopping;
+    status.reason = text;
+    verdict_ = Verdict{State::failed, std::nullopt, 0, text};
+    write("stopping", {{"reason", text}}, Sync::yes);
+    begin_stop(setup_.stop);
+}
+
+}  // namespace runner

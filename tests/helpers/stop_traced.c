@@ -1,0 +1,29 @@
+// One sibling traces another and keeps it where it is: stopped at an exec.
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "stop_common.h"
+
+int main(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    const pid_t traced = fork();
+    if (traced == 0) {
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+        record();
+        usleep(300000);
+        execlp("sleep", "sleep", "600", (char *)NULL);
+        _exit(1);
+    }
+    if (fork() == 0) {
+        record();
+        if (ptrace(PTRACE_SEIZE, traced, NULL, (void *)PTRACE_O_TRACEEXEC) != 0) _exit(1);
+        int status;
+        while (waitpid(traced, &status, __WALL) == traced && status >> 8 != (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
+        }
+        ready();
+        forever();
+    }
+    forever();
+}

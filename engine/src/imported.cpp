@@ -1,4 +1,5 @@
 // The classes of the SDK over the tables of plugins: the engine's side of the edge.
+#include <condition_variable>
 #include <mutex>
 
 #include <litbuild/abi.hpp>
@@ -11,6 +12,31 @@ namespace {
 
 using abi::OutgoingCall;
 using abi::Receiver;
+
+/// One at a time, in the order of arrival. A std::mutex is often taken again by who just released it, and one who polls
+/// in slices would keep all others out.
+class Turns {
+public:
+    void lock()
+    {
+        std::unique_lock<std::mutex> hold(mutex_);
+        const uint64_t mine = last_++;
+        moved_.wait(hold, [&] { return mine == first_; });
+    }
+    void unlock()
+    {
+        {
+            const std::lock_guard<std::mutex> hold(mutex_);
+            ++first_;
+        }
+        moved_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable moved_;
+    uint64_t first_ = 0, last_ = 0;
+};
 
 /// Table, instance and host of one opened plugin.
 template <class Table>
@@ -69,11 +95,26 @@ public:
         abi::raise(guarded([&] { return entry(self_, args..., &error); }), error, object);
     }
 
+    /// As call(), with a receiver behind the arguments. What its body threw goes before what the plugin made of it, and
+    /// once it had enough, nothing that the plugin says matters.
+    template <class Function, class... Received, class... Args>
+    void receive(const std::string &object, const char *what, Function Table::*function,
+                 Receiver<Received...> &receiver, Args... args) const
+    {
+        const Function entry = table_.*function;
+        if (!entry) throw unsupported(what);
+        lb_error error = abi::sized<lb_error>();
+        const int32_t code =
+            guarded([&] { return entry(self_, args..., receiver.receive, static_cast<void *>(&receiver), &error); });
+        receiver.rethrow();
+        if (!receiver.enough()) abi::raise(code, error, object);
+    }
+
 private:
     template <class Body>
     auto guarded(Body body) const
     {
-        std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
+        std::unique_lock<Turns> lock(turns_, std::defer_lock);
         if (serial()) lock.lock();
         return body();
     }
@@ -88,7 +129,7 @@ private:
     Table table_;
     lb_host host_{};
     void *self_ = nullptr;
-    mutable std::mutex mutex_;
+    mutable Turns turns_;
 };
 
 // A blocking call of a plugin that takes one at a time is asked in slices, or nobody could stop what it waits for.
@@ -112,8 +153,7 @@ public:
             return true;
         });
         const OutgoingCall outgoing(call);
-        plugin_.call("store", "teams", &lb_store::teams, outgoing.get(), receiver.receive, static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive("store", "teams", &lb_store::teams, receiver, outgoing.get());
         return out;
     }
 
@@ -121,7 +161,10 @@ public:
     {
         Receiver<const lb_entry *, size_t> receiver([&](const lb_entry *entries, size_t count) {
             bool more = true;
-            abi::for_each(entries, count, [&](const lb_entry &entry) { more = more && each(abi::from_c(entry)); });
+            abi::for_each(entries, count, [&](const lb_entry &entry) {
+                // An entry that names no build is none.
+                if (more && entry.runid >= 1) more = each(abi::from_c(entry));
+            });
             return more;
         });
         lb_query raw = abi::sized<lb_query>();
@@ -130,9 +173,8 @@ public:
         raw.before = query.before;
         raw.limit = query.limit;
         const OutgoingCall outgoing(call);
-        plugin_.call(query.team, "list", &lb_store::list, outgoing.get(), static_cast<const lb_query *>(&raw),
-                     receiver.receive, static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive(query.team, "list", &lb_store::list, receiver, outgoing.get(),
+                        static_cast<const lb_query *>(&raw));
     }
 
     Entry find(const Call &call, const BuildName &build) override
@@ -179,9 +221,7 @@ public:
         });
         const OutgoingCall outgoing(call);
         const lb_build raw = abi::to_c(build);
-        plugin_.call(to_string(build), "tags", &lb_store::tags, outgoing.get(), &raw, receiver.receive,
-                     static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive(to_string(build), "tags", &lb_store::tags, receiver, outgoing.get(), &raw);
         return out;
     }
 
@@ -199,12 +239,17 @@ public:
     void read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
               const TextSink &sink) override
     {
-        Receiver<lb_str> receiver([&](lb_str piece) { return sink(abi::view(piece)); });
+        // `max` bounds what callers keep in memory, and so is not left to the plugin's good will.
+        uint64_t left = max > 0 ? max : UINT64_MAX;
+        Receiver<lb_str> receiver([&](lb_str piece) {
+            const std::string_view text = abi::view(piece).substr(0, left);
+            left -= text.size();
+            return sink(text) && left > 0;
+        });
         const OutgoingCall outgoing(call);
         const lb_build raw = abi::to_c(build);
-        plugin_.call(to_string(build), "read", &lb_store::read, outgoing.get(), &raw, abi::str(name), offset, max,
-                     receiver.receive, static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive(to_string(build), "read", &lb_store::read, receiver, outgoing.get(), &raw, abi::str(name),
+                        offset, max);
     }
 
     void write_control(const Call &call, const BuildName &build, std::string_view name, std::string_view content) override
@@ -268,9 +313,7 @@ public:
         });
         const OutgoingCall outgoing(call);
         const lb_build raw = abi::to_c(build);
-        plugin_.call(to_string(build), "status", &lb_status_source::status, outgoing.get(), &raw, receiver.receive,
-                     static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive(to_string(build), "status", &lb_status_source::status, receiver, outgoing.get(), &raw);
         if (!out) throw Error(Code::internal, to_string(build) + ": plugin " + plugin_.name() + " gave no status");
         return *out;
     }
@@ -286,9 +329,7 @@ public:
         for (;;) {
             const Call part = plugin_.serial() ? call.at_most(slice) : call;
             const OutgoingCall outgoing(part);
-            plugin_.call(to_string(build), "poll", &lb_status_source::poll, outgoing.get(), &raw, cursor,
-                         receiver.receive, static_cast<void *>(&receiver));
-            receiver.rethrow();
+            plugin_.receive(to_string(build), "poll", &lb_status_source::poll, receiver, outgoing.get(), &raw, cursor);
             if (any || !part.expired() || call.expired()) return;
         }
     }
@@ -344,9 +385,8 @@ public:
         raw.limits = abi::str(spec.limits);
         raw.options = abi::str(spec.options);
         const OutgoingCall outgoing(call);
-        plugin_.call(to_string(spec.build), "launch", &lb_process_controller::launch, outgoing.get(),
-                     static_cast<const lb_launch *>(&raw), receiver.receive, static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive(to_string(spec.build), "launch", &lb_process_controller::launch, receiver, outgoing.get(),
+                        static_cast<const lb_launch *>(&raw));
         if (token.empty() || token.size() > 4096)
             throw Error(Code::internal, to_string(spec.build) + ": plugin " + plugin_.name() + " gave no good token");
         return token;
@@ -357,9 +397,7 @@ public:
         Probe out;
         Receiver<const lb_probe *> receiver = receive_probe(out);
         const OutgoingCall outgoing(call);
-        plugin_.call("process", "probe", &lb_process_controller::probe, outgoing.get(), abi::str(token),
-                     receiver.receive, static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive("process", "probe", &lb_process_controller::probe, receiver, outgoing.get(), abi::str(token));
         return out;
     }
 
@@ -370,9 +408,7 @@ public:
         for (;;) {
             const Call part = plugin_.serial() ? call.at_most(slice) : call;
             const OutgoingCall outgoing(part);
-            plugin_.call("process", "wait", &lb_process_controller::wait, outgoing.get(), abi::str(token),
-                         receiver.receive, static_cast<void *>(&receiver));
-            receiver.rethrow();
+            plugin_.receive("process", "wait", &lb_process_controller::wait, receiver, outgoing.get(), abi::str(token));
             if (out.life == Life::gone || !part.expired() || call.expired()) return out;
         }
     }
@@ -388,9 +424,8 @@ public:
         });
         const std::vector<lb_stop_step> steps = abi::to_c(plan);
         const OutgoingCall outgoing(call);
-        plugin_.call("process", "stop", &lb_process_controller::stop, outgoing.get(), abi::str(token), abi::str(uuid),
-                     steps.data(), steps.size(), receiver.receive, static_cast<void *>(&receiver));
-        receiver.rethrow();
+        plugin_.receive("process", "stop", &lb_process_controller::stop, receiver, outgoing.get(), abi::str(token),
+                        abi::str(uuid), steps.data(), steps.size());
         return out;
     }
 

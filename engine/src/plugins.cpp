@@ -1,8 +1,10 @@
 #include "plugins.hpp"
 
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -72,6 +74,26 @@ Manifest read_manifest(const fs::path &file)
     return out;
 }
 
+/// The loader maps what the headers promise; where the file ends before, touching it is a bus error and not a return
+/// value. Anything but a 64-bit library that is cut short is left to the loader, who has the better words.
+void check_whole(const fs::path &path)
+{
+    std::ifstream in(path.string(), std::ios::binary);
+    const uint64_t size = fs::file_size(path);
+    Elf64_Ehdr head{};
+    if (!in.read(reinterpret_cast<char *>(&head), sizeof head) || std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+        head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_phentsize != sizeof(Elf64_Phdr))
+        return;
+    in.seekg(static_cast<std::streamoff>(head.e_phoff));
+    for (unsigned i = 0; i < head.e_phnum; ++i) {
+        Elf64_Phdr part{};
+        if (in.read(reinterpret_cast<char *>(&part), sizeof part) &&
+            (part.p_type != PT_LOAD || (part.p_offset <= size && part.p_filesz <= size - part.p_offset)))
+            continue;
+        throw Error(Code::unavailable, path.string() + ": cannot be loaded: the file is cut short");
+    }
+}
+
 /// The library's symbol, loaded once per process and kept for good: what a plugin leaves behind (threads, static objects,
 /// function pointers) outlives any count of its users.
 const lb_plugin *load(const fs::path &file)
@@ -86,8 +108,11 @@ const lb_plugin *load(const fs::path &file)
         check_owner(file.parent_path());
         check_owner(file);
         try {
+            check_whole(file);
             // The throwing constructor, for only it keeps the loader's own words.
             found = loaded.emplace(key, boost::dll::shared_library(file, boost::dll::load_mode::rtld_now)).first;
+        } catch (const Error &) {
+            throw;
         } catch (const std::exception &e) {
             throw Error(Code::unavailable, key + ": cannot be loaded: " + e.what());
         }
@@ -143,6 +168,7 @@ Candidate found_candidate(const fs::path &file)
         check_owner(out.info.file.string());
     } catch (const Error &e) {
         out.info.problem = e.what();
+        out.problem = e;
     }
     return out;
 }
@@ -174,7 +200,7 @@ const void *Registry::table(const std::string &name, const char *interface) cons
         for (const Candidate &candidate : all_) known += (known.empty() ? "" : ", ") + candidate.info.name;
         throw Error(Code::not_found, "plugin " + quote(name) + ": not found; known are " + known);
     }
-    if (!found->info.problem.empty()) throw Error(Code::denied, found->info.problem);
+    if (found->problem) throw *found->problem;
     const std::string object = found->linked ? "plugin " + name : found->info.file.string();
     const lb_plugin plugin = checked(found->linked ? found->linked : load(found->info.file.string()), object);
     const void *table = plugin.get(abi::str(interface));

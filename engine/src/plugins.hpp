@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace litbuild::detail {
 /// A plugin that was found, by manifest or linked in. Nothing is loaded to find out what it is.
 struct Candidate {
     PluginInfo info;
+    std::optional<Error> problem;        ///< behind info.problem
     const lb_plugin *linked = nullptr;   ///< null: `info.file` has to be loaded
 };
 

@@ -11,7 +11,6 @@
    model_drone tree COUNT FIFO: COUNT processes in all that sleep; one byte into FIFO when they are there.
    model_drone bomb FIFO: forks as long as it can, every process; one byte into FIFO when the first fork has failed.
    Ends by itself once its ROOT is gone. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

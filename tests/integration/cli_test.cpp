@@ -137,7 +137,7 @@ BOOST_FIXTURE_TEST_CASE(the_main_job, Cli)
     BOOST_TEST(good({"teams"}) == "contoso\n");
     BOOST_TEST(good({"version"}) == good({"--version"}));
     BOOST_TEST(good({"plugins"}).find("local-process") != std::string::npos);
-    BOOST_TEST(good({"help-me-not", "--help"}).find("launch") != std::string::npos);
+    BOOST_TEST(good({"--help"}).find("launch") != std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(with_json_there_is_one_value_and_nothing_else, Cli)

@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <litbuild/process.hpp>
@@ -84,6 +85,8 @@ int32_t guard(lb_error *error, Body body) noexcept
         return fail(error, e.code(), e.what(), e.os_errno());
     } catch (const std::bad_alloc &) {
         return fail(error, Code::unavailable, "memory: none left", ENOMEM);
+    } catch (const std::system_error &e) {
+        return fail(error, code_of_errno(e.code().value()), e.what(), e.code().value());
     } catch (const std::exception &e) {
         return fail(error, Code::internal, e.what());
     } catch (...) {
@@ -102,7 +105,7 @@ inline void raise(int32_t code, const lb_error &error, const std::string &object
 }
 
 /// A receiver across the edge: pass `receive` and the object's address. An exception of its body waits until the call is
-/// back home, where rethrow() lets it go on.
+/// back home, where rethrow() lets it go on. A body that had enough is not called again, whatever the plugin does.
 template <class... Args>
 class Receiver {
 public:
@@ -110,13 +113,16 @@ public:
     static int receive(void *ctx, Args... args) noexcept
     {
         Receiver &self = *static_cast<Receiver *>(ctx);
+        if (self.enough_) return 1;
         try {
-            return self.body_(args...) ? 0 : 1;
+            self.enough_ = !self.body_(args...);
         } catch (...) {
             self.caught_ = std::current_exception();
-            return 1;
+            self.enough_ = true;
         }
+        return self.enough_ ? 1 : 0;
     }
+    bool enough() const noexcept { return enough_; }
     void rethrow() const
     {
         if (caught_) std::rethrow_exception(caught_);
@@ -125,6 +131,7 @@ public:
 private:
     std::function<bool(Args...)> body_;
     std::exception_ptr caught_;
+    bool enough_ = false;
 };
 
 /// A call, as the other side sees it. Lives as long as the call.

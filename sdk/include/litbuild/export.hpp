@@ -46,7 +46,7 @@ public:
             const int32_t code = reader.read(reader.ctx, outgoing.get(), &target, abi::str(file), offset, max,
                                              receiver.receive, &receiver, &error);
             receiver.rethrow();
-            abi::raise(code, error, to_string(build));
+            if (!receiver.enough()) abi::raise(code, error, to_string(build));
         };
     }
 
@@ -108,9 +108,12 @@ private:
 
 }  // namespace abi
 
+// Hidden, or the tables of two plugins whose classes have one name would be one object in the process (STB_GNU_UNIQUE),
+// and the second plugin would be served by the first one's functions.
+
 /// The table of a BuildStore.
 template <class T, uint32_t threads = LB_PARALLEL>
-struct StoreOf {
+struct [[gnu::visibility("hidden")]] StoreOf {
     static constexpr const char *id = LB_STORE_ID;
     static constexpr lb_store table = [] {
         using namespace abi;
@@ -196,7 +199,7 @@ struct StoreOf {
 
 /// The table of a StatusSource.
 template <class T, uint32_t threads = LB_PARALLEL>
-struct StatusOf {
+struct [[gnu::visibility("hidden")]] StatusOf {
     static constexpr const char *id = LB_STATUS_ID;
     static constexpr lb_status_source table = [] {
         using namespace abi;
@@ -228,7 +231,7 @@ struct StatusOf {
 
 /// The table of a ProcessController.
 template <class T, uint32_t threads = LB_PARALLEL>
-struct ProcessOf {
+struct [[gnu::visibility("hidden")]] ProcessOf {
     static constexpr const char *id = LB_PROCESS_ID;
     static constexpr lb_process_controller table = [] {
         using namespace abi;

@@ -148,7 +148,8 @@ typedef struct lb_new_build {
     lb_str team;
     lb_str uuid;         /* identity of the new build, 36 characters */
     lb_str document;     /* a JSON object. The store writes it to `build.json` with the member "runid" put in front */
-    const lb_file *files;/* further files that are there from the first moment on */
+    const lb_file *files;/* further files that are there from the first moment on; one may be `tags`: the build's tags,
+                            comma-separated on one line, which lb_store.tags tells from then on */
     size_t file_count;
 } lb_new_build;
 

@@ -1,6 +1,7 @@
 // How the tree is ended: the part of the supervisor that carries out requests, time limits and plans.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -132,22 +133,37 @@ void Supervisor::next_plan_step()
 
 void Supervisor::kill_pass()
 {
-    if (group_ && group_.populated()) {
-        group_.kill();
-    } else {
-        // Stopped as they are found, so that none can fork unseen; killed when a walk finds nobody new.
-        std::vector<Held> found;
+    if (group_ && group_.populated()) group_.kill();
+    else kill_by_descent();
+    kill_again_ = Clock::now() + kill_pause_;
+    kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
+}
+
+// Not atomic, so it is done without a pause until a walk finds nobody, or a while has passed in which others must be heard.
+void Supervisor::kill_by_descent()
+{
+    const pid_t self = ::getpid();
+    const Clock::time_point enough = Clock::now() + 200ms;
+    std::vector<Held> found;
+    do {
+        // Our children: every orphan of the tree. Only we reap them, so their pids are theirs. A process that forks and ends
+        // faster than it can be looked at is met here; what it has forked since may fork no more.
+        for (const pid_t child : litbuild::linux_::children_of(self)) {
+            const rlimit none{0, 0};
+            ::prlimit(child, RLIMIT_NPROC, &none, nullptr);
+            ::kill(child, SIGKILL);
+        }
+        more_to_reap_ = reap();
+        // The rest is stopped as it is found, so that none can fork unseen, and killed when a walk finds nobody new.
         for (size_t round = 0, before = 0; round < 16; ++round) {
             found = litbuild::linux_::descendants_of(
-                ::getpid(), [](const Held &held) { litbuild::linux_::send(held, SIGSTOP); });
-            if (found.size() == before) break;
+                self, [](const Held &held) { litbuild::linux_::send(held, SIGSTOP); });
+            if (found.size() <= before) break;
             before = found.size();
         }
         for (const Held &held : found) litbuild::linux_::send(held, SIGKILL);
         if (group_) escaped_ += found.size();
-    }
-    kill_again_ = Clock::now() + kill_pause_;
-    kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
+    } while (!found.empty() && Clock::now() < enough);
 }
 
 void Supervisor::name_survivors()

@@ -60,6 +60,7 @@ private:
     void begin_stop(const litbuild::StopPlan &plan);
     void next_plan_step();
     void kill_pass();
+    void kill_by_descent();
     void name_survivors();
     void time_limit_reached();
     void heard(const Report &report);

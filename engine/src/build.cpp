@@ -103,17 +103,23 @@ uint64_t Build::follow(const TextSink &sink, Call call, uint64_t offset) const
 {
     core_->store->find(core_->bounded(call), name_);
     bool more = true;
-    // A log that is not there yet is one of which nothing was written.
+    // Page by page, each under a deadline of its own, which the sink's time is no part of.
     const auto drain = [&] {
+        constexpr uint64_t page = 1024 * 1024;
         const uint64_t before = offset;
-        try {
-            core_->store->read(core_->bounded(Call()), name_, "log", offset, 0, [&](std::string_view piece) {
-                offset += piece.size();
-                more = sink(piece);
-                return more;
-            });
-        } catch (const Error &e) {
-            if (e.code() != Code::not_found) throw;
+        for (std::string text; more; text.clear()) {
+            try {
+                core_->store->read(core_->bounded(Call()), name_, "log", offset, page, [&](std::string_view piece) {
+                    text += piece;
+                    return true;
+                });
+            } catch (const Error &e) {
+                // A log that is not there yet is one of which nothing was written.
+                if (e.code() != Code::not_found) throw;
+            }
+            if (text.empty()) break;
+            offset += text.size();
+            more = sink(text);
         }
         return offset != before;
     };
@@ -142,7 +148,7 @@ std::vector<Event> Build::events(uint64_t cursor, Call call) const
         if (!is_active(core_->status(core_->bounded(Call()), name_).state)) break;
     }
     // What was written between the last look and the end.
-    core_->status_source->poll(Call::within(std::chrono::milliseconds(0)), name_, cursor, [&](const Event &event) {
+    core_->status_source->poll(Call::within(std::chrono::milliseconds(100)), name_, cursor, [&](const Event &event) {
         out.push_back(event);
         return true;
     });

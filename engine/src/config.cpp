@@ -47,12 +47,12 @@ Config Config::from_json(std::string_view text, const std::string &source)
 Config Config::from_file(const std::filesystem::path &file)
 {
     std::error_code error;
-    const bool there = std::filesystem::exists(file, error);
+    if (!std::filesystem::exists(file, error)) throw Error(Code::not_found, file.string() + ": no such file (configuration)");
+    if (!std::filesystem::is_regular_file(file, error))
+        throw Error(Code::invalid, file.string() + ": is no file that a configuration could be read from");
     std::ifstream in(file, std::ios::binary);
     std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    if (!there) throw Error(Code::not_found, file.string() + ": no such file (configuration)");
-    if (!in || std::filesystem::is_directory(file, error))
-        throw Error(Code::denied, file.string() + ": the configuration cannot be read");
+    if (!in) throw Error(Code::denied, file.string() + ": the configuration cannot be read");
     return from_json(text, file.string());
 }
 

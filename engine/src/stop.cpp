@@ -113,7 +113,7 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     StopReport report;
     const std::optional<std::string> token = wait_for_token(core, call, name_);
     if (token) report = core.processes->stop(call, *token, core.uuid(call, name_), plan);
-    while (report.outcome == StopOutcome::requested && is_active(core.status(looking, name_).state)) {
+    while (report.outcome == StopOutcome::requested && is_active(core.status(core.bounded(Call()), name_).state)) {
         if (call.expired()) return result(name_, Outcome::requested, std::move(report));
         if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled; the request stands");
         ::poll(nullptr, 0, 100);

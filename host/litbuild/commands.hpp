@@ -26,7 +26,8 @@ int version(const Options &options);
 
 /// "./data/" is WORKING-DIRECTORY/data. "..", which may lead across a link, stays as it is.
 std::filesystem::path absolute(const std::string &path);
-/// The engine over the root that the options, the environment and the configuration name.
+/// The engine over the root that the options, the environment and the configuration name. What it needs and is not
+/// there is Code::unavailable.
 Engine open_engine(const Options &options);
 /// The build that TEAM and ID name; whether these are good names is said before anything is opened.
 Build named_build(const Options &options);

@@ -11,7 +11,7 @@ enum Exit : int {
     usage = 2,
     not_found = 3,      ///< no such team, build or file of a build
     refused = 4,        ///< in this state, or by this plugin
-    unavailable = 5,    ///< or past its deadline, or not permitted
+    unavailable = 5,    ///< root, runner or plugin; past its deadline; not permitted
     broken = 6,         ///< damaged data or an internal fault
 };
 

@@ -35,7 +35,8 @@ json::value value_of(const Event &event)
     boost::system::error_code error;
     json::value out = json::parse(event.json, error);
     if (!error && out.is_object()) return out;
-    return {{"seq", event.cursor}, {"time", to_rfc3339(event.time)}, {"type", as_utf8(event.type)}, {"state", name(event.state)}};
+    return {{"seq", event.cursor}, {"time", to_rfc3339(event.time)}, {"type", as_utf8(event.type)},
+            {"state", name(event.state)}};
 }
 
 /// In a column of its own, or nothing that anyone follows a build for.
@@ -97,7 +98,8 @@ int logs(const Options &options)
     }
     std::string log;
     read_log(build, [&](const std::string &piece) { log += piece; return true; });
-    print(json::serialize(json::object{{"team", build.team()}, {"runid", build.runid()}, {"log", as_utf8(log)}}) + "\n");
+    const json::object out = {{"team", build.team()}, {"runid", build.runid()}, {"log", as_utf8(log)}};
+    print(json::serialize(out) + "\n");
     return Exit::done;
 }
 

@@ -111,7 +111,8 @@ int launch(const Options &options)
 {
     check_team(options.team);
     for (const std::string &tag : options.tags) check_tag(tag);
-    if (options.name && !is_utf8(*options.name)) throw Error(Code::invalid, "--name: " + quote(*options.name) + " is not UTF-8");
+    if (options.name && !is_utf8(*options.name))
+        throw Error(Code::invalid, "--name: " + quote(*options.name) + " is not UTF-8");
     if (options.spec && !options.words.empty())
         throw Error(Code::invalid, "launch: takes either --spec FILE or a command behind '--', not both");
     if (!options.spec && options.words.empty())

@@ -11,7 +11,7 @@ namespace litbuild::cli {
 namespace {
 
 constexpr Command commands[] = {
-    {"launch", "start a new build and print its run id: --spec FILE, or -- CMD ARG...", takes_team | takes_spec, launch},
+    {"launch", "start a build and print its run id: --spec FILE, or -- CMD ARG...", takes_team | takes_spec, launch},
     {"list", "list the builds of a team, the newest first", takes_team | takes_filter, list},
     {"status", "show the status of a build and of its steps", takes_build, status},
     {"logs", "print the output of a build", takes_build | takes_follow, logs},

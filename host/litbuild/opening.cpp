@@ -67,7 +67,7 @@ Engine open_engine(const Options &options)
     try {
         return Engine(std::move(config));
     } catch (const Error &e) {
-        // Not "no such team or build": a script that is told so of a disk that is not mounted would draw wrong conclusions.
+        // Not "no such team or build": a script would draw wrong conclusions from a disk that is not mounted.
         if (e.code() == Code::not_found) throw Error(Code::unavailable, e.what(), e.os_errno());
         throw;
     }

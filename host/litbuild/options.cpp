@@ -34,7 +34,9 @@ public:
     void many(CLI::App &app, const char *name, const char *type, std::vector<std::string> &into, const char *help)
     {
         const CLI::Option *option = declare(app, name, type, help);
-        fills_.push_back([option, &into] { into.insert(into.end(), option->results().begin(), option->results().end()); });
+        fills_.push_back([option, &into] {
+            into.insert(into.end(), option->results().begin(), option->results().end());
+        });
     }
     void positional(CLI::App &app, const char *name, std::string &into, const char *help)
     {
@@ -124,10 +126,10 @@ std::string sentence_of(const CLI::ParseError &e, const CLI::App &app, const CLI
         return "--" + std::string(text.substr(0, text.find(' '))) + " takes no value";
     }
     const std::vector<std::string> extras = app.remaining(true);
-    // An option that nobody knows may be why something else is missing.
-    for (const std::string &extra : extras)
-        if (extra.size() > 1 && extra.front() == '-') return "unknown option " + quote(extra);
-    if (!dynamic_cast<const CLI::ExtrasError *>(&e) || extras.empty()) return std::string(text);
+    if (extras.empty()) return std::string(text);
+    // First of all: an option that nobody knows may be why something else is missing.
+    if (extras.front().size() > 1 && extras.front().front() == '-') return "unknown option " + quote(extras.front());
+    if (!dynamic_cast<const CLI::ExtrasError *>(&e)) return std::string(text);
     if (!command) return "unknown command " + quote(extras.front());
     return "unexpected argument " + quote(extras.front()) +
            (takes_words ? "; the command to run stands behind '--'" : "");
@@ -158,7 +160,8 @@ Request parse(int argc, char **argv, std::span<const Command> commands)
     CLI::App app("litbuild: launches data builds, tells their status, stops, archives and restores them", "litbuild");
     app.fallthrough()->require_subcommand(0, 1)->set_help_flag("-h,--help", "print this help and exit");
     app.footer("--root, --config and --json may stand before or after the command.");
-    declaring.once(app, "--root", "DIR", options.root, "folder of the teams; else LITBUILD_ROOT, the configuration, /data");
+    declaring.once(app, "--root", "DIR", options.root,
+                   "folder of the teams; else LITBUILD_ROOT, the configuration, /data");
     declaring.once(app, "--config", "FILE", options.config,
                    "configuration; else LITBUILD_CONFIG, /etc/litbuild/config.json");
     Declaring::flag(app, "--json", options.json, "print one JSON value");

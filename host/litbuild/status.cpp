@@ -86,8 +86,8 @@ Status wait_within(const Build &build, const std::optional<std::string> &timeout
     }
     const Status now = build.get_status();
     if (!is_active(now.state)) return now;
-    throw Error(Code::timeout,
-                to_string(BuildName{build.team(), build.runid()}) + ": still " + name(now.state) + " after " + *timeout);
+    const std::string object = to_string(BuildName{build.team(), build.runid()});
+    throw Error(Code::timeout, object + ": still " + name(now.state) + " after " + *timeout);
 }
 
 }  // namespace

@@ -9,16 +9,19 @@ int main(int argc, char **argv)
     const long count = argc > 1 ? strtol(argv[1], NULL, 10) : 1;
     const time_t end = time(NULL) + 180;
     signal(SIGTERM, SIG_IGN);
-    for (long i = 0; i < count; ++i) {
-        if (fork() != 0) continue;
-        for (long generation = 0; time(NULL) < end; ++generation) {
+    for (long made = 0; made < count;) {
+        const pid_t comet = fork();
+        if (comet > 0) ++made;
+        if (comet < 0) sched_yield();
+        if (comet != 0) continue;
+        while (time(NULL) < end) {
             const pid_t pid = fork();
             if (pid > 0) _exit(0);
             if (pid < 0) sched_yield();
             if (pid == 0) setsid();
-            if (i == count - 1 && generation == 20) ready();
         }
         _exit(0);
     }
+    ready();
     forever();
 }

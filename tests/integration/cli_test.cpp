@@ -1,4 +1,4 @@
-// The command line as scripts see it: exit statuses, what stands on standard output, and the sentences on standard error.
+// The command line as scripts see it: exit statuses, standard output, the sentences on standard error.
 #define BOOST_TEST_MODULE cli
 #include <spawn.h>
 
@@ -8,6 +8,7 @@
 #include "support.hpp"
 
 using namespace support;
+using litbuild::quote;
 namespace json = boost::json;
 
 namespace {
@@ -123,7 +124,8 @@ void has_keys_of_a_status(const json::value &value)
 
 BOOST_FIXTURE_TEST_CASE(the_main_job, Cli)
 {
-    BOOST_TEST(good({"launch", "contoso", "--tag", "a", "--name", "n", "--", "sh", "-c", "echo hello; sleep 0.2"}) == "1\n");
+    const Words launch = {"launch", "contoso", "--tag", "a", "--name", "n", "--", "sh", "-c", "echo hello; sleep 0.2"};
+    BOOST_TEST(good(launch) == "1\n");
     BOOST_TEST(good({"wait", "contoso", "1"}) == "complete\n");
     BOOST_TEST(good({"logs", "contoso", "1"}) == "hello\n");
     BOOST_TEST(good({"tags", "contoso", "1", "--add", "b", "--remove", "a"}) == "b\n");
@@ -173,7 +175,8 @@ BOOST_FIXTURE_TEST_CASE(exit_statuses, Cli)
     fails({"status", "contoso", "999"}, 3, "contoso/999: no such build");
     fails({"list", "nobody"}, 3, "nobody: no such team");
     fails({"--root", "/no/such/root", "teams"}, 5, "/no/such/root: no such folder");
-    BOOST_TEST(good({"stop", "contoso", slow, "--grace", "1s", "--reason", "enough"}) == "Build id " + slow + " has been stopped\n");
+    const std::string stopped = good({"stop", "contoso", slow, "--grace", "1s", "--reason", "enough"});
+    BOOST_TEST(stopped == "Build id " + slow + " has been stopped\n");
     BOOST_TEST(value({"status", "contoso", slow}).at("reason").as_string() == "enough");
     BOOST_TEST(run({"wait", "contoso", slow}).status == 1);
     fs::create_directories(root.path() / "contoso/logs/900");
@@ -187,14 +190,14 @@ BOOST_FIXTURE_TEST_CASE(exit_statuses, Cli)
 
 BOOST_FIXTURE_TEST_CASE(bad_names_are_wrong_usage, Cli)
 {
-    for (const std::string &team : {std::string("../etc"), std::string("a/b"), std::string(), std::string(300, 'a'), std::string("caf\xe9")}) {
+    for (const std::string &team : Words{"../etc", "a/b", "", std::string(300, 'a'), "caf\xe9"}) {
         fails({"list", team}, 2, "'");
         fails({"launch", team, "--", "true"}, 2, "'");
         fails({"status", team, "1"}, 2, "'");
     }
     fails({"list", "a/b"}, 2, "'a/b': not a team name; a team is ");
     for (const char *id : {"0", "-1", "007", "19x", "99999999999999999999", "", "{}", "[1]"})
-        fails({"status", "contoso", id}, 2, "'" + std::string(id) + "': not a run id; a run id is a whole number above 0\n");
+        fails({"status", "contoso", id}, 2, quote(id) + ": not a run id; a run id is a whole number above 0\n");
     for (const char *time : {"5", "-1s", "", "1 s", "tomorrow"}) {
         fails({"wait", "contoso", "1", "--timeout", time}, 2, "'" + std::string(time) + "': not a duration; ");
         fails({"stop", "contoso", "1", "--grace", time}, 2, "'" + std::string(time) + "': not a duration; ");
@@ -218,7 +221,9 @@ BOOST_FIXTURE_TEST_CASE(wrong_usage_is_one_sentence_and_a_hint, Cli)
     fails({"list", "contoso", "--what"}, 2, "list: unknown option '--what'\n");
     fails({"list", "contoso", "--limit"}, 2, "list: --limit needs a value\n");
     fails({"list", "contoso", "--archived", "--all"}, 2, "list: ");
-    fails({"launch", "contoso", "sh"}, 2, "launch: unexpected argument 'sh'; the command to run stands behind '--'\n");
+    fails({"status", "contoso", "-x"}, 2, "status: unknown option '-x'\n");
+    fails({"launch", "contoso", "sh", "-c", "true"}, 2,
+          "launch: unexpected argument 'sh'; the command to run stands behind '--'\n");
     fails({"launch", "contoso"}, 2, "launch: nothing to run; ");
     fails({"launch", "contoso", "--spec", "x", "--", "true"}, 2, "launch: takes either ");
     fails({"--root=", "teams"}, 2, "--root: is empty");
@@ -250,9 +255,11 @@ BOOST_FIXTURE_TEST_CASE(specs_are_named_by_their_file, Cli)
 
 BOOST_FIXTURE_TEST_CASE(people_read_plain_text_in_a_pipe, Cli)
 {
-    const std::string id = launch("printf 'step part\\nprogress 0.5 \\033[31mred\\n' > $LITBUILD_REPORT; printf '\\033[1mraw'; sleep 0.5; exit 3");
+    const std::string id = launch("printf 'step part\\nprogress 0.5 \\033[31mred\\n' > $LITBUILD_REPORT; "
+                                  "printf '\\033[1mraw'; sleep 0.5; exit 3");
     BOOST_TEST(run({"wait", "contoso", id}).status == 1);
-    for (const Words &words : {Words{"status", "contoso", id}, Words{"list", "contoso"}, Words{"events", "contoso", id}})
+    for (const Words &words :
+         {Words{"status", "contoso", id}, Words{"list", "contoso"}, Words{"events", "contoso", id}})
         BOOST_TEST(good(words).find('\x1b') == std::string::npos);
     const std::string status = good({"status", "contoso", id});
     BOOST_TEST(status.find("state       failed\n") != std::string::npos, status);

@@ -2,10 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 namespace runner {
 
@@ -19,24 +16,10 @@ namespace {
 
 constexpr const char *reserve = ".control/.reserve";
 
-Timestamp now()
-{
-    timespec time{};
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return static_cast<Timestamp>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
-
 value text_of(Timestamp time)
 {
     if (time == 0) return nullptr;
-    const time_t seconds = static_cast<time_t>(time / 1'000'000'000);
-    tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    char out[48];
-    std::snprintf(out, sizeof out, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                  parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                  static_cast<int>(time % 1'000'000'000 / 1000));
-    return out;
+    return value(litbuild::to_rfc3339(time));
 }
 
 value or_null(const std::string &text) { return text.empty() ? value(nullptr) : value(text); }
@@ -106,7 +89,7 @@ Journal::Journal(std::string object, int folder, std::string created, const std:
 
 void Journal::write(const char *type, object members, Sync sync)
 {
-    const Timestamp time = now();
+    const Timestamp time = litbuild::now();
     status_.time = time;
     if (status_.state == litbuild::State::running && status_.started == 0) status_.started = time;
     if (litbuild::is_terminal(status_.state)) status_.ended = time;

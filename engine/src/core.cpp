@@ -193,12 +193,6 @@ std::string new_uuid()
     return out;
 }
 
-Timestamp now()
-{
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
-
 std::string whoami()
 {
     char buffer[4096];

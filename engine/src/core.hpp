@@ -39,7 +39,6 @@ inline constexpr const char *stop = "stop.";        ///< one request each: this 
 }  // namespace control
 
 std::string new_uuid();
-Timestamp now();
 /// "user@host" of this process.
 std::string whoami();
 

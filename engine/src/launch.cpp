@@ -59,7 +59,7 @@ json::object launcher()
 NewBuild new_build(const std::string &team, const Spec &spec)
 {
     NewBuild out{team, detail::new_uuid(), {}, {}};
-    const std::string time = to_rfc3339(detail::now());
+    const std::string time = to_rfc3339(now());
     utsname names{};
     ::uname(&names);
     const json::object document = {{"team", team},         {"uuid", out.uuid},       {"created", time},
@@ -107,7 +107,7 @@ Build Engine::launch(const std::string &team, std::string_view text, Call given)
         if (why.starts_with(object)) why.erase(0, object.size());
         // Where nothing was started nobody else will ever say how this build ended.
         if (!core_->control(Call(), build.name_, detail::control::token)) {
-            const json::object verdict = {{"time", to_rfc3339(detail::now())},
+            const json::object verdict = {{"time", to_rfc3339(now())},
                                           {"state", "error"},
                                           {"message", "could not be started: " + why}};
             core_->store->write_control(Call(), build.name_, detail::control::verdict, json::serialize(verdict) + "\n");

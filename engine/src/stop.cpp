@@ -99,7 +99,7 @@ StopResult Build::stop(const StopOptions &options, Call given) const
 
     const StopPlan plan = plan_for(core, looking, name_, options);
     const std::string by = options.by.empty() ? detail::whoami() : options.by;
-    const std::string time = to_rfc3339(detail::now());
+    const std::string time = to_rfc3339(now());
     const json::object request = {{"time", time}, {"by", by}, {"reason", options.reason}, {"plan", detail::to_json(plan)}};
     core.store->write_control(looking, name_, detail::control::stop + detail::new_uuid(), json::serialize(request) + "\n");
 
@@ -129,7 +129,7 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     if (is_active(after.state)) return result(name_, Outcome::incomplete, std::move(report));
     // Nothing of it is alive, and its runner left no word: ours is the only one there will be.
     const json::object verdict = {
-        {"time", to_rfc3339(detail::now())},
+        {"time", to_rfc3339(now())},
         {"state", "stopped"},
         {"by", by},
         {"reason", options.reason},

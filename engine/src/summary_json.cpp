@@ -1,5 +1,3 @@
-#include <time.h>
-
 #include <boost/json.hpp>
 
 #include <litbuild/engine.hpp>
@@ -33,19 +31,6 @@ json::value signal_value(int signal)
 }
 
 }  // namespace
-
-std::string to_rfc3339(Timestamp time)
-{
-    if (time == 0) return "";
-    const time_t seconds = static_cast<time_t>(time / 1'000'000'000);
-    tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    char out[80];
-    std::snprintf(out, sizeof out, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                  parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                  static_cast<int>(time % 1'000'000'000 / 1000));
-    return out;
-}
 
 std::string to_json(const Summary &summary)
 {

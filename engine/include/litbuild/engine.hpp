@@ -31,6 +31,7 @@
 #include <litbuild/process.hpp>
 #include <litbuild/status.hpp>
 #include <litbuild/store.hpp>
+#include <litbuild/time.hpp>
 #include <litbuild/version.hpp>
 
 namespace litbuild {
@@ -115,8 +116,6 @@ struct Summary {
 /// and more. Times are RFC 3339 in UTC; what is not known is null.
 std::string to_json(const Summary &summary);
 std::string to_json(const StopResult &result, const BuildName &build);
-/// "2024-06-08T16:40:31.123456Z"; empty for 0.
-std::string to_rfc3339(Timestamp time);
 
 /// Names a build. Making one asks nothing; a build that does not exist is Code::not_found at first use.
 /// A plain handle: copy it, keep it, use it from any thread; it keeps what it needs of its engine alive.

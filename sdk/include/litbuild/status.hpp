@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <litbuild/store.hpp>
+#include <litbuild/time.hpp>
 
 namespace litbuild {
 
@@ -54,9 +55,6 @@ inline bool is_active(State state) noexcept
 {
     return state == State::queued || state == State::running || state == State::stopping;
 }
-
-/// Nanoseconds since 1970-01-01 UTC; 0: not known.
-using Timestamp = int64_t;
 
 struct Step {
     std::string name;

@@ -10,7 +10,7 @@
    model_drone timed MICROSECONDS CODE [CHILD]: ends by itself; with CHILD it leaves a daemon behind.
    model_drone tree COUNT FIFO: COUNT processes in all that sleep; one byte into FIFO when they are there.
    model_drone bomb FIFO: forks as long as it can, every process; one byte into FIFO when the first fork has failed.
-   Ends by itself once its ROOT is gone. */
+   Ends by itself once the test is gone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -122,7 +122,8 @@ static void obey(const char *name)
             spawn_on_term[0] = '\0';
         }
         if (got < 0) {
-            if (access(arguments[2], F_OK) != 0) _exit(99);
+            const struct sockaddr_un to = address("test");
+            if (sendto(sock, "tick", 4, MSG_DONTWAIT, (const struct sockaddr *)&to, sizeof to) < 0 && errno != EAGAIN) _exit(99);
             continue;
         }
         text[got] = '\0';

@@ -1,14 +1,16 @@
-// stop_deep COUNT: a chain of so many processes, each the child of the one before.
+// stop_deep COUNT: a chain of so many processes, each the child of the one before. Each is a program of its own: what is
+// only forked drags the memory records of all its ancestors along.
 #include "stop_common.h"
 
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
-    for (long left = strtol(argv[1], NULL, 10); left > 0; --left) {
-        const pid_t pid = fork();
-        if (pid < 0) return 3;
-        if (pid > 0) forever();
+    char left[32];
+    snprintf(left, sizeof left, "%ld", strtol(argv[1], NULL, 10) - 1);
+    if (left[0] == '0' || left[0] == '-') ready();
+    else if (vfork() == 0) {
+        execl(argv[0], argv[0], left, (char *)NULL);
+        _exit(127);
     }
-    ready();
     forever();
 }

@@ -1,58 +1,13 @@
 // Launch-and-stop and launch-and-finish, over and over: nothing of a build stays behind but its folder.
 #define BOOST_TEST_MODULE leak
-#include "support.hpp"
+#include "helpers/model_support.hpp"
 
 #include <malloc.h>
-
-#include <set>
 
 using namespace litbuild;
 using namespace support;
 
 namespace {
-
-bool is_long()
-{
-    const char *text = ::getenv("LITBUILD_TEST_LONG");
-    return text && *text;
-}
-
-/// Folders named `litbuild` in every hierarchy: where groups of builds are made.
-std::vector<fs::path> group_bases()
-{
-    std::vector<fs::path> out;
-    std::istringstream lines(slurp("/proc/self/mountinfo"));
-    for (std::string line; std::getline(lines, line);) {
-        const size_t dash = line.find(" - cgroup");
-        if (dash == std::string::npos) continue;
-        std::istringstream fields(line.substr(0, dash));
-        std::string word;
-        for (int i = 0; i < 5; ++i) fields >> word;
-        std::error_code error;
-        for (fs::recursive_directory_iterator at(word, fs::directory_options::skip_permission_denied, error), end;
-             !error && at != end; at.increment(error)) {
-            std::error_code unseen;
-            if (!at->is_directory(unseen) || at->path().filename() != "litbuild") continue;
-            out.push_back(at->path());
-            at.disable_recursion_pending();
-        }
-    }
-    return out;
-}
-
-/// Groups that were made for one of these builds.
-std::vector<std::string> groups_of(const std::set<std::string> &uuids)
-{
-    std::vector<std::string> out;
-    for (const fs::path &base : group_bases()) {
-        std::error_code error;
-        for (const fs::directory_entry &entry : fs::directory_iterator(base, error)) {
-            const std::string name = entry.path().filename();
-            if (uuids.contains(name.substr(0, 36))) out.push_back(entry.path());
-        }
-    }
-    return out;
-}
 
 size_t descriptors()
 {
@@ -85,7 +40,7 @@ struct Use {
 
 void run_cycles(const char *containment, int cycles)
 {
-    const TempRoot root;
+    const QuickRoot root;
     Config config{.root = root.path()};
     config.process.config = std::string(R"({"cgroup": ")") + containment + "\"}";
     std::set<std::string> uuids;

@@ -2,14 +2,13 @@
 // (tests/helpers/model_drone.c) that do as told; the test also stops, kills engines and runners, starts engines anew,
 // archives and restores. LITBUILD_SEED replays; a failure prints the seed and the steps that led to it.
 #define BOOST_TEST_MODULE model
-#include "support.hpp"
+#include "helpers/model_support.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <map>
 #include <random>
-#include <set>
 
 using namespace litbuild;
 using namespace support;
@@ -17,19 +16,6 @@ using litbuild::linux_::Descriptor;
 using Outcome = StopResult::Outcome;
 
 namespace {
-
-std::string helper(const char *name)
-{
-    const char *folder = ::getenv("LITBUILD_HELPER_DIR");
-    BOOST_REQUIRE_MESSAGE(folder, "LITBUILD_HELPER_DIR is not set");
-    return std::string(folder) + "/" + name;
-}
-
-bool is_long()
-{
-    const char *text = ::getenv("LITBUILD_TEST_LONG");
-    return text && *text;
-}
 
 struct Disagreement : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -494,7 +480,9 @@ void World::spawn(Modelled &m, bool leaves)
     if (who.empty()) return;
     const int parent = who[pick(who.size())];
     static const char *const modes[] = {"-", "-", "s", "d", "i", "si", "di", "w", "dw", "z", "sz"};
-    const std::string mode = modes[pick(std::size(modes))];
+    std::string mode = modes[pick(std::size(modes))];
+    // To look behind a bug that is known: letters of modes that are left out.
+    if (const char *without = ::getenv("LITBUILD_MODEL_WITHOUT"); without && mode.find_first_of(without) != std::string::npos) mode = "-";
     const int id = ++last_drone_;
     const int code = chance(3) ? static_cast<int>(pick(4)) : 0;
     const bool wiped = mode.find('w') != std::string::npos || m.drones[parent].wiped;
@@ -775,7 +763,7 @@ BOOST_AUTO_TEST_CASE(what_happens_agrees_with_the_model)
     const int steps = text && *text ? std::atoi(text) : is_long() ? 10'000 : 500;
     std::printf("model: LITBUILD_SEED=%llu\n", static_cast<unsigned long long>(seed));
     std::fflush(stdout);
-    const TempRoot root;
+    const QuickRoot root;
     World world(seed, root.path());
     std::string wrong;
     try {

@@ -1,6 +1,6 @@
 // A stop races the build's own end: whoever wins, one end is told, and the answer of the stop agrees with it.
 #define BOOST_TEST_MODULE race
-#include "support.hpp"
+#include "helpers/model_support.hpp"
 
 #include <atomic>
 #include <mutex>
@@ -12,35 +12,10 @@ using Outcome = StopResult::Outcome;
 
 namespace {
 
-std::string helper(const char *name)
-{
-    const char *folder = ::getenv("LITBUILD_HELPER_DIR");
-    BOOST_REQUIRE_MESSAGE(folder, "LITBUILD_HELPER_DIR is not set");
-    return std::string(folder) + "/" + name;
-}
-
-bool is_long()
-{
-    const char *text = ::getenv("LITBUILD_TEST_LONG");
-    return text && *text;
-}
-
 uint64_t seed()
 {
     const char *text = ::getenv("LITBUILD_SEED");
     return text && *text ? std::stoull(text) : std::random_device()();
-}
-
-size_t terminal_events(const Build &build)
-{
-    std::istringstream lines(slurp(build.path() / "events.jsonl"));
-    size_t count = 0;
-    for (std::string line; std::getline(lines, line);) {
-        const boost::json::value event = boost::json::parse(line);
-        const auto state = parse_state(std::string_view(event.at("state").as_string()));
-        if (state && is_terminal(*state)) ++count;
-    }
-    return count;
 }
 
 struct Counts {
@@ -102,7 +77,7 @@ std::string race(const Engine &engine, const std::string &drone, std::mt19937_64
 
 void run_races(const char *containment, int races)
 {
-    const TempRoot root;
+    const QuickRoot root;
     const uint64_t seeded = seed();
     Config config{.root = root.path()};
     config.process.config = std::string(R"({"cgroup": ")") + containment + "\"}";

@@ -461,10 +461,13 @@ BOOST_AUTO_TEST_CASE(case_26_somebody_else_has_the_pid)
         room.wait_for("lost", [&] { return build.get_status().state == State::lost; });
         std::this_thread::sleep_for(50ms);
         const std::string made = room.ask("impostor " + std::to_string(pid));
-        room.equal(made, "ok", "a bystander with the runner's pid");
+        // The init of a namespace is of the runner's session: the kernel gives that pid to nobody while it lives.
+        const bool held = room.is(Tier::pid_namespace) && made == std::strerror(EEXIST);
+        if (held) room.note("pid cannot be had");
+        else room.equal(made, "ok", "a bystander with the runner's pid");
         room.equal(name(build.get_status().state), std::string("lost"), "state when somebody has the pid");
         const StopResult result = build.stop(room.options());
-        room.check(see(pid).alive, "the bystander with the runner's pid was hurt");
+        room.check(held || see(pid).alive, "the bystander with the runner's pid was hurt");
         room.nobody(build);
         room.expect_answer(build, result);
     };
@@ -599,7 +602,7 @@ BOOST_AUTO_TEST_CASE(case_31_stop_races_the_end)
             room.check(is_stopped || result.outcome == Outcome::already_finished, "answer: " + result.message);
             room.equal(name(status.state), std::string(is_stopped ? "stopped" : "complete"), "state after '" + result.message + "'");
             room.equal(events_of(build, "stopped") + events_of(build, "complete"), 1u, "last words");
-            if (round % 10 == 0) room.nobody_soon(build, "after the stop");
+            if (round % 10 == 9) room.nobody_soon(build, "after the stop");
         }
     };
     play("31 stop races the end", scene);
@@ -1011,9 +1014,9 @@ BOOST_AUTO_TEST_CASE(case_43_no_pidfds)
         return [error](Room &room) {
             refuse_pidfds(error);
             try {
-                const Build build = room.shell("setsid sleep 600 & touch up; sleep 600");
+                const Build build = room.shell("trap '' TERM; setsid sleep 600 & touch up; sleep 600");
                 room.until(build);
-                const StopResult result = build.stop(room.options(100ms, 1s));
+                const StopResult result = build.stop(room.options(500ms, 1s));
                 const std::string alive = room.ask("alive ");
                 room.check(alive.empty() || result.outcome == Outcome::incomplete || result.outcome == Outcome::requested,
                            "BUG: it says '" + result.message + "', but alive are " + alive);

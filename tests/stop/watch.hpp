@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -26,10 +27,15 @@ struct Seen {
     bool alive = false;   ///< one of its threads is
 };
 
+/// What can be read of it: a process may end between two looks.
 inline std::string text_of(const fs::path &file)
 {
-    std::ifstream in(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    std::string out;
+    const int in = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char piece[16384];
+    for (ssize_t got; in >= 0 && (got = ::read(in, piece, sizeof piece)) > 0;) out.append(piece, static_cast<size_t>(got));
+    if (in >= 0) ::close(in);
+    return out;
 }
 
 inline std::vector<pid_t> numbers(const fs::path &folder)
@@ -101,7 +107,7 @@ inline bool carries(pid_t pid, const std::string &mark)
 inline std::vector<pid_t> recorded_and_alive(const fs::path &list)
 {
     std::vector<pid_t> out;
-    std::ifstream in(list);
+    std::istringstream in(text_of(list));
     pid_t pid = 0;
     uint64_t start = 0;
     while (in >> pid >> start)
@@ -112,7 +118,7 @@ inline std::vector<pid_t> recorded_and_alive(const fs::path &list)
 inline std::set<pid_t> members(const fs::path &group)
 {
     std::set<pid_t> out;
-    std::ifstream in(group / "cgroup.procs");
+    std::istringstream in(text_of(group / "cgroup.procs"));
     for (pid_t pid = 0; in >> pid;) out.insert(pid);
     std::error_code error;
     for (const fs::directory_entry &entry : fs::directory_iterator(group, error))

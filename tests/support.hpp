@@ -70,12 +70,6 @@ inline std::string uuid_of(const litbuild::Build &build)
     return std::string(boost::json::parse(slurp(build.path() / "build.json")).at("uuid").as_string());
 }
 
-/// The build's processes that are alive, found by the mark in their environment.
-inline std::vector<litbuild::linux_::Held> alive(const litbuild::Build &build)
-{
-    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0);
-}
-
 /// Polls until `ready`; a test that waits for something says what.
 template <class Ready>
 void eventually(const char *what, Ready ready, std::chrono::seconds limit = 30s)
@@ -96,6 +90,12 @@ inline pid_t runner_of(const litbuild::Build &build)
 {
     const std::string token = slurp(build.path() / ".control/token");
     return static_cast<pid_t>(std::stol(token.substr(token.find("\npid ") + 5)));
+}
+
+/// The build's processes that are alive, found by the mark in their environment; without its runner.
+inline std::vector<litbuild::linux_::Held> alive(const litbuild::Build &build)
+{
+    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), runner_of(build));
 }
 
 /// Checks the code, and that the sentence starts with `object`.

@@ -133,8 +133,14 @@ void Supervisor::next_plan_step()
 
 void Supervisor::kill_pass()
 {
-    if (group_ && group_.populated()) group_.kill();
-    else kill_by_descent();
+    if (!group_ || !group_.populated()) {
+        kill_by_descent();
+    } else {
+        group_.kill();
+        // The kernel's kill does not reach a process whose first thread has ended while others live (seen on 6.18).
+        if (kill_pause_ > 1ms)
+            for (const Held &held : litbuild::linux_::members_of(group_)) litbuild::linux_::send(held, SIGKILL);
+    }
     kill_again_ = Clock::now() + kill_pause_;
     kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
 }

@@ -65,6 +65,7 @@ Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
     if (!setup.kill_group.empty()) {
         group_ = Cgroup::open(setup.kill_group);
         group_events_.reset(::open((setup.kill_group + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+        see_group_events();
     }
     need(log_, ::openat(folder, "log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666), "open its log");
     sigset_t heard_signals;
@@ -80,6 +81,13 @@ Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
 
     journal_.status().state = State::running;
     if (setup.time_limit > 0ms) build_due_ = Clock::now() + setup.time_limit;
+}
+
+// What is not read stays ready, and poll() would return at once for ever.
+void Supervisor::see_group_events() const
+{
+    char events[256];
+    if (group_events_) (void)!::pread(group_events_.get(), events, sizeof events, 0);
 }
 
 int Supervisor::run()
@@ -341,6 +349,7 @@ void Supervisor::sleep()
     if (timeout < 0) give_back_pages();
     if (::poll(wait, 5, timeout) <= 0) return;
 
+    if (wait[3].revents != 0) see_group_events();
     if ((wait[2].revents & POLLIN) != 0) report_.drain([&](const Report &report) { heard(report); });
     bool look = false;
     if ((wait[1].revents & POLLIN) != 0) {

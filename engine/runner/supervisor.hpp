@@ -54,6 +54,7 @@ private:
     void close_steps();
     bool reap();
     bool tree_is_empty() const;
+    void see_group_events() const;
 
     void read_requests();
     void request(const std::string &by, const std::string &reason, const litbuild::StopPlan &plan);

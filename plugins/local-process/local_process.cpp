@@ -117,11 +117,14 @@ public:
 
         report.mechanism = "runner";
         Descriptor runner = hold_runner(token);
+        const bool was_running = static_cast<bool>(runner);
         const bool answered = !runner || ask(call.at_most(patience), runner, uuid);
-        if (!answered || !living(token, Descriptor()).empty()) {
+        // A runner removes the group only when it is empty; then nobody need be looked for all over the host.
+        const bool tidy = was_running && answered && !token.cgroup.empty() && ::access(token.cgroup.c_str(), F_OK) != 0;
+        if (!tidy && (!answered || !living(token, Descriptor()).empty())) {
             finish(call, token, runner, plan, report);
-        } else if (!runner) {
-            report.outcome = StopOutcome::already;
+        } else {
+            if (!was_running) report.outcome = StopOutcome::already;
             Containers::remove(token.groups);
         }
         report.took = Clock::now() - begin;
@@ -150,6 +153,12 @@ private:
         return cgroup;
     }
 
+    /// What a build that launches another one must not pass on.
+    static bool is_of_a_runner(std::string_view entry)
+    {
+        return entry.starts_with("LITBUILD_RUNNER_") || entry.starts_with("LITBUILD_UUID=");
+    }
+
     static bool wants_pid_namespace(const std::string &object, const std::string &options)
     {
         bool out = false;
@@ -169,13 +178,15 @@ private:
         std::vector<std::string> out;
         if (inherit_)
             for (char **entry = environ; entry && *entry; ++entry)
-                if (std::string_view(*entry).rfind("LITBUILD_RUNNER_", 0) != 0) out.emplace_back(*entry);
+                if (!is_of_a_runner(*entry)) out.emplace_back(*entry);
         out.insert(out.end(), spec.environment.begin(), spec.environment.end());
         const auto join = [](const std::vector<std::string> &words, char between) {
             std::string text;
             for (const std::string &word : words) text += (text.empty() ? "" : std::string(1, between)) + word;
             return text;
         };
+        // On the runner too, so that what it forks carries the mark from birth.
+        out.push_back("LITBUILD_UUID=" + spec.uuid);
         out.push_back("LITBUILD_RUNNER_READY=3");
         out.push_back("LITBUILD_RUNNER_DETACH=1");
         out.push_back("LITBUILD_RUNNER_TOKEN=" + token.text());
@@ -264,10 +275,10 @@ private:
         std::set<pid_t> killed;
         std::vector<Held> left;
         for (auto pause = std::chrono::milliseconds(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
-            if (group) group.kill();
             left = living(token, runner);
             for (const Held &held : left)
                 if (linux_::send(held, SIGKILL)) killed.insert(held.pid);
+            if (group) group.kill();
             if (left.empty() || limit.expired() || call.cancelled()) break;
             pause_for(pause);
         }

@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_runner_that_stands_still_does_not_save_its_build)
     const Build build = engine.launch("contoso", shell("sleep 600 & setsid sleep 600 & touch up; wait"));
     until_file(build.path() / "up");
     ::kill(runner_of(build), SIGSTOP);
-    const StopResult result = build.stop({.plan = StopPlan{{15, 50ms}, {9, 1s}}});
+    const StopResult result = build.stop({.plan = StopPlan{{15, 50ms}, {9, 5s}}});
     BOOST_TEST(result.message == "Build id 1 has been stopped");
     BOOST_TEST(alive(build).empty());
     BOOST_TEST(name(build.get_status().state) == "stopped");

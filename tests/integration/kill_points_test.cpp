@@ -331,7 +331,7 @@ void every_point(const std::string &what, const Place &place, int points, Once o
     for (size_t i = 0; i < std::min<size_t>(wrongs.size(), 40); ++i) std::printf("    %s\n", wrongs[i].c_str());
     std::fflush(stdout);
     BOOST_TEST(total > 0);
-    BOOST_TEST(wrongs.empty(), what << ", " << place.containment() << ": " << wrongs.size() << " points are wrong, the first: " << wrongs.front());
+    BOOST_TEST(wrongs.empty(), what << ", " << place.containment() << ": " << wrongs.size() << " points are wrong, the first: " << (wrongs.empty() ? "" : wrongs.front()));
 }
 
 const char *const stubborn = "trap '' TERM; setsid sleep 600 & sleep 600 & touch up; wait; sleep 600";

@@ -108,7 +108,7 @@ void run_races(const char *containment, int races)
     std::printf("race, containment %s, seed %llu: %d races: %d stopped, %d complete; %d left a daemon\n", containment,
                 static_cast<unsigned long long>(seeded), races, counts.stopped.load(), counts.complete.load(),
                 counts.left.load());
-    BOOST_TEST(wrongs.empty(), wrongs.size() << " races went wrong, the first: " << wrongs.front());
+    BOOST_TEST(wrongs.empty(), wrongs.size() << " races went wrong, the first: " << (wrongs.empty() ? "" : wrongs.front()));
     for (size_t i = 1; i < std::min<size_t>(wrongs.size(), 10); ++i) BOOST_TEST_MESSAGE(wrongs[i]);
     // Else it was no race.
     BOOST_TEST(counts.stopped > races / 20);

@@ -187,11 +187,20 @@ public:
     std::vector<Build> get_builds(const std::string &team, const Filter &filter = {}, Call call = {}) const;
     /// The same with path, tags and status of each.
     std::vector<Summary> list(const std::string &team, const Filter &filter = {}, Call call = {}) const;
-    /// A new build, running. `spec` is a JSON object:
-    ///   steps        [{"name", "command": ["PROGRAM", "ARG", ...], "environment", "time_limit"}, ...]; at least one
-    ///   name tags environment time_limit stop limits left_overs linger process; all may be left out
-    /// The steps run one after the other in the build's folder; the first that fails ends the build.
-    /// Code::invalid: the spec makes no sense, or its first program is not there; then no build was made.
+    /// A new build, running. `spec` is a JSON object; all keys but `steps` may be left out:
+    ///   steps        [{"name", "command": ["PROGRAM", "ARG", ...], "environment", "time_limit"}, ...]; at least one.
+    ///                They run one after the other in the build's folder; the first that fails ends the build.
+    ///                The name defaults to the program's; `time_limit` ("10m") to none
+    ///   name, tags   of the build
+    ///   environment  {"NAME": "value"} for every step, on top of what the process controller gives
+    ///   time_limit   of the whole build. Default: none
+    ///   stop         [{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]. Default: Config::stop
+    ///   limits       {"processes": 4096, "memory": "2G", "cpu_time": "1h"}; what keeps them is the controller's matter
+    ///   left_overs   what becomes of processes that outlive the last step: "kill" (the default) or "wait" for them
+    ///   linger       how long they are let before they are stopped. Default: "5s"
+    ///   process      an object for the process controller
+    /// Code::invalid: the spec makes no sense, or its first program is not there; then no build was made. Any other error of
+    /// the start leaves a build in state `error`, which the sentence names.
     Build launch(const std::string &team, std::string_view spec, Call call = {}) const;
     std::vector<std::string> teams(Call call = {}) const;
     /// Linked-in plugins and those found in the plugin folders. Loads none.

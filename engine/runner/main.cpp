@@ -4,6 +4,7 @@
 // It outlives who launched it; everything it knows that others need is a file in the folder. A build is run once: who comes
 // second finds `.control/runner` and leaves.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -58,6 +59,10 @@ int run(runner::Setup &setup)
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_NAME, "litbuild-runner");
 
+    // From the moment that others can find this process by its token, a signal is a request and not its end.
+    sigset_t requests;
+    ::sigfillset(&requests);
+    ::sigprocmask(SIG_SETMASK, &requests, nullptr);
     const pid_t pid = ::getpid();
     const auto stat = litbuild::linux_::stat_of(pid);
     const std::string start = std::to_string(stat ? stat->start : 0);

@@ -72,11 +72,15 @@ struct Program {
         rlimit now{};
         ::getrlimit(static_cast<__rlimit_resource>(limit.resource), &now);
         now.rlim_cur = std::min(limit.value, now.rlim_max);
-        now.rlim_max = now.rlim_cur;
+        // The kernel sends XCPU at the soft limit, which can be told, and KILL at the hard one, which tells nothing.
+        const rlim_t hard = limit.resource == RLIMIT_CPU ? now.rlim_cur + 5 : now.rlim_cur;
+        now.rlim_max = std::min(hard, now.rlim_max);
         ::setrlimit(static_cast<__rlimit_resource>(limit.resource), &now);
     }
     // Ignored signals and the mask go through exec; the steps start as from a shell.
-    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+    // By system call: the C library keeps 32 and 33 to itself, and posix_spawn leaves them ignored.
+    const unsigned long by_default[4] = {};
+    for (int signal = 1; signal < NSIG; ++signal) ::syscall(SYS_rt_sigaction, signal, by_default, nullptr, 8);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -104,6 +108,8 @@ void put(const char *file, const std::string &text)
         put("/proc/self/gid_map", std::to_string(gid) + " " + std::to_string(gid) + " 1");
     }
     ::prctl(PR_SET_NAME, "litbuild-init");
+    // With the runner goes the namespace: without it nobody could find who is in here.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // Without a /proc of its own the build would see pids that are not its. Where it may not be had, it has to.
     if (::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0)
         ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);

@@ -14,6 +14,9 @@
 
 #include "spawn_step.hpp"
 
+// Where the linker puts the program.
+extern "C" const char __executable_start;
+
 namespace runner {
 
 using boost::json::object;
@@ -43,11 +46,10 @@ std::string signal_text(int signal)
 void give_back_pages()
 {
     const auto *header = reinterpret_cast<const ElfW(Phdr) *>(::getauxval(AT_PHDR));
-    extern const char program_begin __asm__("__executable_start");
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
     for (size_t i = 0; i < ::getauxval(AT_PHNUM); ++i) {
         if (header[i].p_type != PT_LOAD || (header[i].p_flags & PF_W) != 0) continue;
-        if (header[i].p_offset == 0 && header[i].p_vaddr != reinterpret_cast<uintptr_t>(&program_begin)) return;
+        if (header[i].p_offset == 0 && header[i].p_vaddr != reinterpret_cast<uintptr_t>(&__executable_start)) return;
         const uintptr_t from = header[i].p_vaddr / page * page;
         ::madvise(reinterpret_cast<void *>(from), header[i].p_vaddr + header[i].p_memsz - from, MADV_DONTNEED);
     }

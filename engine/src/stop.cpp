@@ -101,7 +101,13 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     const std::string by = options.by.empty() ? detail::whoami() : options.by;
     const std::string time = to_rfc3339(now());
     const json::object request = {{"time", time}, {"by", by}, {"reason", options.reason}, {"plan", detail::to_json(plan)}};
-    core.store->write_control(looking, name_, detail::control::stop + detail::new_uuid(), json::serialize(request) + "\n");
+    try {
+        core.store->write_control(looking, name_, detail::control::stop + detail::new_uuid(), json::serialize(request) + "\n");
+    } catch (const Error &e) {
+        // A full disk must not keep a build alive: where the runner is in reach, it is stopped by its own plan.
+        if (e.code() != Code::no_space) throw;
+        core.log(LB_LOG_WARNING, object + ": stopped without a word of who and why: " + e.what());
+    }
 
     // The plan is allowed its whole time, and then some for the answer.
     Call call = given;

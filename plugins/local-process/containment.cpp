@@ -141,7 +141,7 @@ Containment Containers::make(const std::string &uuid, const Limits &limits, bool
         struct sysinfo now{};
         ::sysinfo(&now);
         out.rlimits.push_back("nproc=" + std::to_string(limits.processes + now.procs));
-        note("processes", limits.processes, "rlimit of the user");
+        note("processes", limits.processes, ::geteuid() == 0 ? "nothing: rlimits do not bind root" : "rlimit of the user");
     }
     if (!limited("memory", limits.memory_bytes, "memory.max", "memory.limit_in_bytes", memory_bases_)) {
         out.rlimits.push_back("as=" + std::to_string(limits.memory_bytes));

@@ -61,7 +61,12 @@ bool wait_for_end(const Call &call, const Descriptor &pidfd, const std::string &
 
 class LocalProcess final : public ProcessController {
 public:
-    LocalProcess(const Host &host, std::string_view config) : host_(host), containers_(read(config)) {}
+    LocalProcess(const Host &host, std::string_view config) : host_(host), containers_(read(config))
+    {
+        // Without pidfds nobody could be told from who has their pid now; better no builds than such a stop.
+        if (!linux_::open_pidfd(::getpid()))
+            throw os_error(self, "hold processes by pidfd, which it cannot do without", errno);
+    }
 
     uint64_t capabilities() const override { return LB_PROCESS_HOST_COMMANDS; }
 
@@ -121,7 +126,7 @@ public:
         const bool answered = !runner || ask(call.at_most(patience), runner, uuid);
         // A runner removes the group only when it is empty; then nobody need be looked for all over the host.
         const bool tidy = was_running && answered && !token.cgroup.empty() && ::access(token.cgroup.c_str(), F_OK) != 0;
-        if (!tidy && (!answered || !living(token, Descriptor()).empty())) {
+        if (!tidy && (!answered || !living_for_certain(token, Descriptor()).empty())) {
             finish(call, token, runner, plan, report);
         } else {
             if (!was_running) report.outcome = StopOutcome::already;
@@ -230,6 +235,18 @@ private:
         return out;
     }
 
+    /// As living(), where "nobody" is what is hoped for: a process in the middle of exec shows no environment, so it is asked
+    /// again before it is believed.
+    static std::vector<Held> living_for_certain(const Token &token, const Descriptor &runner)
+    {
+        std::vector<Held> out = living(token, runner);
+        for (int again = 0; again < 2 && out.empty(); ++again) {
+            pause_for(std::chrono::milliseconds(10));
+            out = living(token, runner);
+        }
+        return out;
+    }
+
     Probe probe(const Token &token) const
     {
         Probe out;
@@ -275,7 +292,7 @@ private:
         std::set<pid_t> killed;
         std::vector<Held> left;
         for (auto pause = std::chrono::milliseconds(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
-            left = living(token, runner);
+            left = living_for_certain(token, runner);
             for (const Held &held : left)
                 if (linux_::send(held, SIGKILL)) killed.insert(held.pid);
             if (group) group.kill();

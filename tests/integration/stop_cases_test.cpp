@@ -401,7 +401,7 @@ BOOST_AUTO_TEST_CASE(case_24_groups_deep_inside)
     const Scene scene = [](Room &room) {
         const Build build = room.shell(std::string(own_group) + R"(
             D=$G; for i in {1..200}; do D=$D/d; mkdir $D || exit 1; done
-            (echo 0 > $D/cgroup.procs; trap 'touch told; exit' TERM; touch up; while :; do sleep 0.05; done) & wait)");
+            (echo 0 > $D/cgroup.procs; trap ': > told; exit' TERM; touch up; while :; do sleep 0.05; done) & wait)");
         room.until(build);
         room.expect_stopped(build, room.options(2s));
         room.check(fs::exists(build.path() / "told"), "TERM did not reach who is 200 groups down");
@@ -489,7 +489,7 @@ BOOST_AUTO_TEST_CASE(case_27_stop_before_the_session_is_its_own)
         const Engine launching(config);
         const std::string spec = room.spec({{{"name", "scene"}, {"command", {"sh", "-c", "touch up; sleep 600"}}}});
         std::string launch_said;
-        std::thread launcher([&] {
+        std::jthread launcher([&] {
             try {
                 launching.launch("contoso", spec);
             } catch (const Error &e) {
@@ -500,7 +500,7 @@ BOOST_AUTO_TEST_CASE(case_27_stop_before_the_session_is_its_own)
         const Build build = room.engine().build("contoso", 1);
         StopResult result;
         std::string stop_said;
-        std::thread stopper([&] {
+        std::jthread stopper([&] {
             try {
                 result = build.stop(room.options());
             } catch (const Error &e) {
@@ -532,10 +532,10 @@ BOOST_AUTO_TEST_CASE(case_29_runner_killed)
         room.expect_answer(build, result);
     });
     play("29 runner killed, stopping", [](Room &room) {
-        const Build build = room.shell("trap 'touch told' TERM; touch up; while :; do setsid sleep 0.05; done");
+        const Build build = room.shell("trap ': > told' TERM; touch up; while :; do setsid sleep 0.05; done");
         room.until(build);
         StopResult result;
-        std::thread stopper([&] { result = build.stop(room.options(2s)); });
+        std::jthread stopper([&] { result = build.stop(room.options(2s)); });
         room.until(build, "told");
         ::kill(runner_of(build), SIGKILL);
         stopper.join();
@@ -563,7 +563,7 @@ BOOST_AUTO_TEST_CASE(case_30_a_hundred_stop_at_once)
         const Engine second(room.config());
         std::vector<StopResult> results(100);
         std::vector<std::string> errors(100);
-        std::vector<std::thread> threads;
+        std::vector<std::jthread> threads;
         for (size_t i = 0; i < results.size(); ++i)
             threads.emplace_back([&, i] {
                 try {
@@ -573,7 +573,7 @@ BOOST_AUTO_TEST_CASE(case_30_a_hundred_stop_at_once)
                     errors[i] = e.what();
                 }
             });
-        for (std::thread &each : threads) each.join();
+        for (std::jthread &each : threads) each.join();
         room.nobody(build);
         for (size_t i = 0; i < results.size(); ++i) {
             room.equal(errors[i], "", "error of one of the hundred");
@@ -668,7 +668,7 @@ BOOST_AUTO_TEST_CASE(case_33_output_held_by_an_escaped_daemon)
         const Build build = room.shell("echo first; $HELPERS/stop_daemon");
         room.until(build);
         std::string log;
-        std::thread reader([&] {
+        std::jthread reader([&] {
             build.follow([&](std::string_view piece) {
                 log += piece;
                 return true;
@@ -887,13 +887,13 @@ BOOST_AUTO_TEST_CASE(case_40_many_builds)
             builds.push_back(room.shell("sleep 600 & setsid sleep 600 & (sleep 600; :) & touch up; wait"));
         for (const Build &build : builds) room.until(build);
         std::vector<StopResult> results(count);
-        std::vector<std::thread> threads;
+        std::vector<std::jthread> threads;
         std::atomic<size_t> next = 0;
         for (int i = 0; i < 16; ++i)
             threads.emplace_back([&] {
                 for (size_t mine; (mine = next++) < count;) results[mine] = builds[mine].stop(room.options(2s));
             });
-        for (std::thread &each : threads) each.join();
+        for (std::jthread &each : threads) each.join();
         for (size_t i = 0; i < count; ++i) room.expect_answer(builds[i], results[i]);
         for (const Build &build : builds) room.equal(room.groups_left(build), "", "groups left");
         room.nobody(builds.back());
@@ -910,14 +910,14 @@ BOOST_AUTO_TEST_CASE(case_40_many_builds)
 BOOST_AUTO_TEST_CASE(case_41_grace_is_given)
 {
     play("41 clean-up within the grace", [](Room &room) {
-        const Build build = room.shell("trap 'sleep 1; touch cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done");
+        const Build build = room.shell("trap 'trap \"\" TERM; sleep 1; : > cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done");
         room.until(build);
         room.expect_stopped(build, room.options(120s));
         room.check(fs::exists(build.path() / "cleaned"), "the clean-up was cut short");
     });
     play("41 the tree's grace", [](Room &room) {
         // The leader obeys at once; its child takes a while, and has the rest of the grace for it.
-        const Build build = room.shell("(trap 'sleep 1; touch cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done) & exec sleep 600");
+        const Build build = room.shell("(trap 'trap \"\" TERM; sleep 1; : > cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done) & exec sleep 600");
         room.until(build);
         room.expect_stopped(build, room.options(120s));
         room.check(fs::exists(build.path() / "cleaned"), "the grace ended with the leader");
@@ -927,7 +927,7 @@ BOOST_AUTO_TEST_CASE(case_41_grace_is_given)
 BOOST_AUTO_TEST_CASE(case_41_grace_ends)
 {
     play("41 clean-up too long", [](Room &room) {
-        const Build build = room.shell("trap 'touch begun; sleep 600; touch cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done");
+        const Build build = room.shell("trap 'trap \"\" TERM; : > begun; sleep 600; : > cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done");
         room.until(build);
         room.expect_stopped(build, room.options(1s));
         room.check(fs::exists(build.path() / "begun"), "no TERM came");
@@ -935,10 +935,10 @@ BOOST_AUTO_TEST_CASE(case_41_grace_ends)
         room.check(room.counted(build, "killed") != 0, "nobody was killed");
     });
     play("41 a second stop shortens", [](Room &room) {
-        const Build build = room.shell("trap 'touch told' TERM; touch up; while :; do sleep 0.05; done");
+        const Build build = room.shell("trap ': > told' TERM; touch up; while :; do sleep 0.05; done");
         room.until(build);
         StopResult first;
-        std::thread patient([&] { first = build.stop(room.options(1h)); });
+        std::jthread patient([&] { first = build.stop(room.options(1h)); });
         room.until(build, "told");
         StopOptions at_once = room.options(0ms);
         at_once.by = "somebody else";

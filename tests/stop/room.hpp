@@ -287,6 +287,7 @@ public:
         return answer.substr(1);
     }
     void listen_at(int socket) { socket_ = socket; }
+    void hang_up() { ::close(socket_); }
 
 private:
     std::optional<Engine> engine_;
@@ -441,8 +442,10 @@ private:
         }
         // One that shares the process group, the session, the user and the folder with the engine's host.
         room_.bystander = ::fork();
-        if (room_.bystander == 0)
+        if (room_.bystander == 0) {
+            room_.hang_up();
             for (;;) ::pause();
+        }
         if (room_.ask("bystander " + std::to_string(room_.bystander)) != "ok") throw std::runtime_error("no bystander");
     }
 
@@ -553,7 +556,12 @@ private:
     void clear_up()
     {
         for (const pid_t pid : known_) ::kill(pid, SIGKILL);
-        const std::set<pid_t> left = alive("");
+        std::set<pid_t> left = alive("");
+        // A runner that has said its last word may be on its way out.
+        const auto only_runners = [&] {
+            return !left.empty() && std::all_of(left.begin(), left.end(), [](pid_t pid) { return see(pid).name == "litbuild-runner"; });
+        };
+        for (int attempt = 0; attempt < 400 && only_runners(); ++attempt, left = alive("")) std::this_thread::sleep_for(5ms);
         if (!left.empty()) failures_ += "alive when all was over: " + named(left) + "\n";
         for (const pid_t pid : known_) ::waitpid(pid, nullptr, __WALL);
         known_.clear();

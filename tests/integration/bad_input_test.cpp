@@ -53,7 +53,8 @@ BOOST_AUTO_TEST_CASE(a_spec_that_cannot_be_started_makes_no_build)
         {R"({"steps": [{"name": "x", "command": [")" + root.path().string() + R"(/plain.txt"]}]})", "spec: step 1 'x': is not executable: "},
         {R"({"steps": [{"name": "x", "command": ["/tmp"]}]})", "spec: step 1 'x': is not executable: '/tmp'"},
     };
-    for (const auto &[spec, sentence] : cases) expect_error(Code::invalid, sentence, [&] { engine.launch("contoso", spec); });
+    for (const auto &each : cases)
+        expect_error(Code::invalid, each.second, [&] { engine.launch("contoso", each.first); });
     BOOST_TEST(!fs::exists(root.path() / "contoso"));
 }
 

@@ -576,7 +576,7 @@ void World::judge_stop(Modelled &m, int outcome)
             if (drone.wiped && drone.lives()) {
                 ++counts_["(wiped, not found)"];
                 linux_::send(drone.pidfd, SIGKILL);
-                until("a wiped drone to end", [&] { return !drone.lives(); });
+                until("a wiped drone to end", [&held = drone] { return !held.lives(); });
             }
     }
     m.end = after.state;

@@ -75,6 +75,7 @@ int run(runner::Setup &setup)
     const boost::json::value detail = boost::json::parse(setup.detail.empty() ? "{}" : setup.detail, error);
     if (!error && detail.is_object()) journal.detail() = detail.as_object();
     runner::Supervisor supervisor(setup, journal, folder.get());
+    supervisor.begin();
     say(setup.ready_fd, "ok " + std::to_string(pid) + " " + start + "\n");
     setup.ready_fd = -1;
     return supervisor.run();

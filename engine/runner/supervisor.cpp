@@ -92,10 +92,14 @@ void Supervisor::see_group_events() const
     if (group_events_) (void)!::pread(group_events_.get(), events, sizeof events, 0);
 }
 
-int Supervisor::run()
+void Supervisor::begin()
 {
     journal_.reserve_room();
     write("running", {{"detail", journal_.detail()}}, Sync::no);
+}
+
+int Supervisor::run()
+{
     // A stop may have been asked for before there was anybody to hear it.
     read_requests();
     for (;;) {

@@ -32,6 +32,8 @@ class Supervisor {
 public:
     /// Borrows both. `folder` is the build's.
     Supervisor(const Setup &setup, Journal &journal, int folder);
+    /// Writes that the build runs; who launched it may know from then on.
+    void begin();
     /// Returns when the build has ended: the exit status for who waits for the runner.
     int run();
 

@@ -43,7 +43,7 @@ int run(int argc, char **argv)
         // Whoever closed his end of a pipe has seen what he wanted.
         if (print_error() == 0 || print_error() == EPIPE) return status;
         complain(std::string("standard output: cannot write: ") + std::strerror(print_error()));
-        return exit_status(code_of_errno(print_error()));
+        return Exit::unavailable;
     } catch (const Error &e) {
         complain(e.what());
         return exit_status(e.code());

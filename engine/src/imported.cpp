@@ -267,6 +267,28 @@ public:
         plugin_.call(to_string(build), "remove", &lb_store::remove, outgoing.get(), &raw);
     }
 
+    void examine(const Call &call, const std::string &team, Repair repair, const FindingSink &each) override
+    {
+        Receiver<const lb_finding *> receiver([&](const lb_finding *finding) { return each(abi::from_c(finding)); });
+        const OutgoingCall outgoing(call);
+        plugin_.receive(team, "examine", &lb_store::examine, receiver, outgoing.get(), abi::str(team),
+                        static_cast<uint32_t>(repair));
+    }
+
+    void watch(const Call &call, const std::string &team, const ChangeSink &each) override
+    {
+        // Who takes one call at a time would take no other while it watches, and in slices it would miss what happens
+        // between two of them.
+        if (plugin_.serial())
+            throw Error(Code::unsupported, "plugin " + plugin_.name() + ": 'watch' is not supported");
+        Receiver<const lb_change *> receiver([&](const lb_change *change) {
+            const std::optional<Change> known = abi::from_c(change);
+            return !known || each(*known);
+        });
+        const OutgoingCall outgoing(call);
+        plugin_.receive(team, "watch", &lb_store::watch, receiver, outgoing.get(), abi::str(team));
+    }
+
 private:
     using EntryFunction = int32_t (*)(void *, const lb_call *, const lb_build *, lb_entries_fn, void *, lb_error *);
 

@@ -24,12 +24,13 @@ AT(lb_error, struct_size, 0);
 AT(lb_error, os_errno, 4);
 AT(lb_error, message, 8);
 
-SIZE(lb_call, 24);
+SIZE(lb_call, 32);
 SIZED(lb_call);
 AT(lb_call, struct_size, 0);
 AT(lb_call, cancel_fd, 4);
 AT(lb_call, deadline_ns, 8);
 AT(lb_call, cancelled, 16);
+AT(lb_call, progress, 24);
 
 SIZE(lb_host, 72);
 SIZED(lb_host);
@@ -81,7 +82,24 @@ AT(lb_new_build, document, 40);
 AT(lb_new_build, files, 56);
 AT(lb_new_build, file_count, 64);
 
-SIZE(lb_store, 120);
+SIZE(lb_finding, 64);
+SIZED(lb_finding);
+AT(lb_finding, struct_size, 0);
+AT(lb_finding, state, 4);
+AT(lb_finding, runid, 8);
+AT(lb_finding, kind, 16);
+AT(lb_finding, text, 32);
+AT(lb_finding, action, 48);
+
+SIZE(lb_change, 24);
+SIZED(lb_change);
+AT(lb_change, struct_size, 0);
+AT(lb_change, kind, 4);
+AT(lb_change, runid, 8);
+AT(lb_change, delay_ms, 16);
+AT(lb_change, reserved, 20);
+
+SIZE(lb_store, 136);
 SIZED(lb_store);
 AT(lb_store, struct_size, 0);
 AT(lb_store, threads, 4);
@@ -99,6 +117,8 @@ AT(lb_store, edit_tags, 88);
 AT(lb_store, read, 96);
 AT(lb_store, write_control, 104);
 AT(lb_store, remove, 112);
+AT(lb_store, examine, 120);
+AT(lb_store, watch, 128);
 
 SIZE(lb_reader, 24);
 SIZED(lb_reader);
@@ -229,9 +249,9 @@ AT(lb_plugin, version, 24);
 AT(lb_plugin, get, 40);
 
 /* Numbers that cross the edge. */
-IS(LITBUILD_ABI, 0x10000u);
+IS(LITBUILD_ABI, 0x10001u);
 IS(LITBUILD_ABI_MAJOR, 1u);
-IS(LITBUILD_ABI_MINOR, 0u);
+IS(LITBUILD_ABI_MINOR, 1u);
 IS(LB_OK, 0);
 IS(LB_NOT_FOUND, 1);
 IS(LB_EXISTS, 2);
@@ -257,6 +277,17 @@ IS(LB_ALL, 3);
 IS(LB_STORE_DURABLE, 1);
 IS(LB_STORE_SHARED, 2);
 IS(LB_STORE_LOCAL_PATH, 4);
+IS(LB_FOUND_REPAIRED, 1);
+IS(LB_FOUND_REPAIRABLE, 2);
+IS(LB_FOUND_LEFT, 3);
+IS(LB_REPAIR_NO, 0);
+IS(LB_REPAIR_YES, 1);
+IS(LB_CHANGE_WATCHING, 1);
+IS(LB_CHANGE_CREATED, 2);
+IS(LB_CHANGE_CHANGED, 3);
+IS(LB_CHANGE_ARCHIVED, 4);
+IS(LB_CHANGE_RESTORED, 5);
+IS(LB_CHANGE_REMOVED, 6);
 IS(LB_STATE_UNKNOWN, 0);
 IS(LB_STATE_QUEUED, 1);
 IS(LB_STATE_RUNNING, 2);

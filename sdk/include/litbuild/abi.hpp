@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -148,6 +149,9 @@ public:
             // `raw_` is the first member of a standard-layout class.
             return reinterpret_cast<const OutgoingCall *>(call)->source_->cancelled() ? 1 : 0;
         };
+        raw_.progress = [](const lb_call *call, uint64_t done, uint64_t total) noexcept {
+            reinterpret_cast<const OutgoingCall *>(call)->source_->tell(done, total);
+        };
     }
     const lb_call *get() const noexcept { return &raw_; }
 
@@ -180,6 +184,42 @@ inline lb_entry to_c(const Entry &entry) noexcept
     return out;
 }
 inline Entry from_c(const lb_entry &raw) { return {raw.runid, raw.scope == LB_ARCHIVED, text(raw.path)}; }
+
+inline lb_finding to_c(const Finding &finding) noexcept
+{
+    lb_finding out = sized<lb_finding>();
+    out.state = static_cast<uint32_t>(finding.state);
+    out.runid = finding.runid;
+    out.kind = str(finding.kind);
+    out.text = str(finding.text);
+    out.action = str(finding.action);
+    return out;
+}
+inline Finding from_c(const lb_finding *from)
+{
+    const lb_finding raw = copy(from);
+    // What an engine does not know is not called repaired.
+    const bool known = raw.state >= LB_FOUND_REPAIRED && raw.state <= LB_FOUND_LEFT;
+    return {known ? static_cast<Finding::State>(raw.state) : Finding::State::left, raw.runid, text(raw.kind),
+            text(raw.text), text(raw.action)};
+}
+
+inline lb_change to_c(const Change &change) noexcept
+{
+    lb_change out = sized<lb_change>();
+    out.kind = static_cast<uint32_t>(change.kind);
+    out.runid = change.runid;
+    out.delay_ms = static_cast<uint32_t>(std::clamp<int64_t>(change.delay.count(), 0, UINT32_MAX));
+    return out;
+}
+/// None: a kind that is not known here, or one that names no build.
+inline std::optional<Change> from_c(const lb_change *from)
+{
+    const lb_change raw = copy(from);
+    if (raw.kind < LB_CHANGE_WATCHING || raw.kind > LB_CHANGE_REMOVED) return std::nullopt;
+    if (raw.kind != LB_CHANGE_WATCHING && raw.runid < 1) return std::nullopt;
+    return Change{static_cast<Change::Kind>(raw.kind), raw.runid, std::chrono::milliseconds(raw.delay_ms)};
+}
 
 inline std::vector<lb_str> to_c(std::span<const std::string> words)
 {

@@ -1,8 +1,10 @@
-// The limits of one call: a deadline and a cancel handle. Every function that may block takes one.
+// The limits of one call: a deadline and a cancel handle; and who is told how far it is. Every function that may block takes
+// one.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -45,6 +47,9 @@ private:
 /// A plain value. The default has no deadline and cannot be cancelled.
 class Call {
 public:
+    /// Receives how far a call is, in bytes; total 0: not known. Called from any thread; what it throws is lost.
+    using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
     Call() = default;
     explicit Call(const lb_call *call) noexcept : raw_(call)
     {
@@ -72,6 +77,14 @@ public:
         return call;
     }
 
+    /// The same call, with someone who is told how far it is.
+    Call on_progress(Progress told) const
+    {
+        Call call = *this;
+        call.progress_ = std::make_shared<const Progress>(std::move(told));
+        return call;
+    }
+
     bool has_deadline() const noexcept { return deadline_ != Clock::time_point{}; }
     Clock::time_point deadline() const noexcept { return deadline_; }
     bool expired() const noexcept { return has_deadline() && Clock::now() >= deadline_; }
@@ -93,6 +106,21 @@ public:
         const Clock::duration rest = deadline_ - Clock::now();
         return rest < Clock::duration::zero() ? Clock::duration::zero() : rest;
     }
+    /// For those who do the work: this many bytes of so many are done; total 0: not known.
+    void tell(uint64_t done, uint64_t total) const noexcept
+    {
+        if (progress_) {
+            try {
+                if (*progress_) (*progress_)(done, total);
+            } catch (...) {
+                // Who only watches must not end the work.
+            }
+            return;
+        }
+        // A caller of contract 1.0 has no such field.
+        constexpr size_t end = offsetof(lb_call, progress) + sizeof(lb_call::progress);
+        if (raw_ && raw_->struct_size >= end && raw_->progress) raw_->progress(raw_, done, total);
+    }
     /// Throws Code::cancelled or Code::timeout with a sentence that starts with `object`.
     void check(const std::string &object) const
     {
@@ -103,6 +131,7 @@ public:
 private:
     const lb_call *raw_ = nullptr;
     const Canceller *canceller_ = nullptr;
+    std::shared_ptr<const Progress> progress_;
     Clock::time_point deadline_{};
 };
 

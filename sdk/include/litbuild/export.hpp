@@ -193,6 +193,27 @@ struct [[gnu::visibility("hidden")]] StoreOf {
         t.remove = [](void *self, const lb_call *call, const lb_build *build, lb_error *error) noexcept {
             return guard(error, [&] { static_cast<T *>(self)->remove(Call(call), from_c(build)); });
         };
+        t.examine = [](void *self, const lb_call *call, lb_str team, uint32_t repair, lb_finding_fn fn, void *ctx,
+                       lb_error *error) noexcept {
+            return guard(error, [&] {
+                // A number that is not known here is no order to change anything.
+                static_cast<T *>(self)->examine(Call(call), text(team),
+                                                repair == LB_REPAIR_YES ? Repair::yes : Repair::no,
+                                                [&](const Finding &finding) {
+                                                    const lb_finding raw = to_c(finding);
+                                                    return fn(ctx, &raw) == 0;
+                                                });
+            });
+        };
+        t.watch = [](void *self, const lb_call *call, lb_str team, lb_change_fn fn, void *ctx,
+                     lb_error *error) noexcept {
+            return guard(error, [&] {
+                static_cast<T *>(self)->watch(Call(call), text(team), [&](const Change &change) {
+                    const lb_change raw = to_c(change);
+                    return fn(ctx, &raw) == 0;
+                });
+            });
+        };
         return t;
     }();
 };

@@ -1,4 +1,4 @@
-/* litbuild/plugin.h - the plugin contract of litbuild, version 1.0.
+/* litbuild/plugin.h - the plugin contract of litbuild, version 1.1.
  *
  * A plugin is a shared library that exports ONE symbol, the constant `litbuild_plugin_v1`, and gives the engine a table
  * of functions for each interface that it provides: a build store, a status source, a process controller.
@@ -34,7 +34,7 @@ extern "C" {
 /* The major version is part of the symbol's name, so that a plugin of another major is told before it is asked
  * anything. Minor versions only add fields and interfaces: newer and older ones load. */
 #define LITBUILD_ABI_MAJOR 1u
-#define LITBUILD_ABI_MINOR 0u
+#define LITBUILD_ABI_MINOR 1u
 #define LITBUILD_ABI ((LITBUILD_ABI_MAJOR << 16) | LITBUILD_ABI_MINOR)
 
 /* ------------------------------------------------------------------------------------------------ what all share */
@@ -73,6 +73,9 @@ typedef struct lb_call {
     int64_t deadline_ns;                        /* on the clock of lb_host.now_ns; 0: none */
     /* Non-zero: give up, return LB_CANCELLED. Asked with the very pointer that was passed in. May be null. [any thread] */
     int (*cancelled)(const struct lb_call *);
+    /* Since 1.1. How far it is, in bytes; total 0: not known. Told with the very pointer that was passed in, as often as
+     * there is something new; the caller decides what to show. May be null. [any thread] */
+    void (*progress)(const struct lb_call *, uint64_t done, uint64_t total);
 } lb_call;
 
 enum { LB_LOG_DEBUG = 0, LB_LOG_INFO = 1, LB_LOG_WARNING = 2, LB_LOG_ERROR = 3 };
@@ -153,6 +156,44 @@ typedef struct lb_new_build {
     size_t file_count;
 } lb_new_build;
 
+/* What an examination found. */
+enum {
+    LB_FOUND_REPAIRED = 1,    /* and has put right: `action` says what was done */
+    LB_FOUND_REPAIRABLE = 2,  /* and could put right: `action` says what a repair would do */
+    LB_FOUND_LEFT = 3         /* and does not touch: `action` says what a person may do */
+};
+
+typedef struct lb_finding {
+    uint32_t struct_size;
+    uint32_t state;      /* LB_FOUND_* */
+    int64_t runid;       /* 0: it is about the team */
+    lb_str kind;         /* one word for programs: "half-move" "duplicate" "torn-log" "two-ends" "temporary" "stale-lock"
+                            "foreign" "run-ids"; others may come */
+    lb_str text;         /* a sentence that starts with the object: "contoso/19: lies in both places" */
+    lb_str action;       /* what was done, would be done or may be done */
+} lb_finding;
+typedef int (*lb_finding_fn)(void *ctx, const lb_finding *);
+
+enum { LB_REPAIR_NO = 0, LB_REPAIR_YES = 1 };
+
+enum {
+    LB_CHANGE_WATCHING = 1,   /* the first one: from here on nothing is missed */
+    LB_CHANGE_CREATED = 2,
+    LB_CHANGE_CHANGED = 3,    /* its status or its tags */
+    LB_CHANGE_ARCHIVED = 4,
+    LB_CHANGE_RESTORED = 5,
+    LB_CHANGE_REMOVED = 6
+};
+
+typedef struct lb_change {
+    uint32_t struct_size;
+    uint32_t kind;       /* LB_CHANGE_*; a receiver passes over what it does not know */
+    int64_t runid;       /* 0 with LB_CHANGE_WATCHING */
+    uint32_t delay_ms;   /* with LB_CHANGE_WATCHING: how late a change may be told; 0: as it happens */
+    uint32_t reserved;
+} lb_change;
+typedef int (*lb_change_fn)(void *ctx, const lb_change *);
+
 typedef struct lb_store {
     uint32_t struct_size;
     uint32_t threads;    /* LB_SERIAL or LB_PARALLEL */
@@ -187,8 +228,18 @@ typedef struct lb_store {
                     lb_text_fn, void *ctx, lb_error *);
     /* Replaces the file `.control/NAME` of the build whole. */
     int32_t (*write_control)(void *self, const lb_call *, const lb_build *, lb_str name, lb_str content, lb_error *);
-    /* Removes an archived build for ever; its run id stays used. */
+    /* Removes an archived build for ever; its run id stays used. LB_REFUSED: it is not archived. */
     int32_t (*remove)(void *self, const lb_call *, const lb_build *, lb_error *);
+
+    /* Since 1.1. */
+
+    /* Looks for what crashes, people and other programs have left of a team's builds, and tells each finding once.
+     * `repair`: LB_REPAIR_YES puts right what can be put right without losing anything. LB_NOT_FOUND: no such team. */
+    int32_t (*examine)(void *self, const lb_call *, lb_str team, uint32_t repair, lb_finding_fn, void *ctx, lb_error *);
+    /* Tells what happens to a team's builds: first LB_CHANGE_WATCHING, then each change, until the receiver has enough or
+     * the deadline has passed (LB_OK both), or the call is cancelled. Several changes of one build may be told as one.
+     * LB_NOT_FOUND: no such team. Never asked of a table that takes one call at a time. */
+    int32_t (*watch)(void *self, const lb_call *, lb_str team, lb_change_fn, void *ctx, lb_error *);
 } lb_store;
 
 /* -------------------------------------------------------------------------------------------------- StatusSource */

@@ -10,6 +10,7 @@
 // Code::cancelled, Code::denied, Code::unavailable, Code::no_space, Code::corrupt as they apply.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <span>
 #include <string>
@@ -49,6 +50,41 @@ using TextSink = std::function<bool(std::string_view)>;
 /// Receives an entry of a list; returns false for "enough".
 using EntrySink = std::function<bool(const Entry &)>;
 
+enum class Repair : uint32_t { no = LB_REPAIR_NO, yes = LB_REPAIR_YES };
+
+/// What an examination found.
+struct Finding {
+    enum class State : uint32_t {
+        repaired = LB_FOUND_REPAIRED,       ///< `action` says what was done
+        repairable = LB_FOUND_REPAIRABLE,   ///< `action` says what a repair would do
+        left = LB_FOUND_LEFT,               ///< `action` says what a person may do
+    };
+    State state = State::left;
+    int64_t runid = 0;    ///< 0: it is about the team
+    std::string kind;     ///< one word for programs: "half-move", "torn-log", ...; see lb_finding
+    std::string text;     ///< a sentence that starts with the object
+    std::string action;
+};
+
+/// What happened to a build.
+struct Change {
+    enum class Kind : uint32_t {
+        watching = LB_CHANGE_WATCHING,   ///< the first one: from here on nothing is missed
+        created = LB_CHANGE_CREATED,
+        changed = LB_CHANGE_CHANGED,     ///< its status or its tags
+        archived = LB_CHANGE_ARCHIVED,
+        restored = LB_CHANGE_RESTORED,
+        removed = LB_CHANGE_REMOVED,
+    };
+    Kind kind = Kind::watching;
+    int64_t runid = 0;                    ///< 0 with Kind::watching
+    std::chrono::milliseconds delay{0};   ///< with Kind::watching: how late a change may be told; 0: as it happens
+};
+
+/// Each returns false for "enough".
+using FindingSink = std::function<bool(const Finding &)>;
+using ChangeSink = std::function<bool(const Change &)>;
+
 class BuildStore {
 public:
     virtual ~BuildStore() = default;
@@ -87,6 +123,19 @@ public:
     }
     /// Removes an archived build for ever; its run id stays used. Code::refused: it is not archived.
     virtual void remove(const Call &, const BuildName &) { throw unsupported("remove builds"); }
+    /// Tells what crashes, people and other programs have left of a team's builds; Repair::yes puts right what can be put
+    /// right without losing anything. Code::not_found: no such team.
+    virtual void examine(const Call &, const std::string & /*team*/, Repair, const FindingSink &)
+    {
+        throw unsupported("examine a team");
+    }
+    /// Tells what happens to a team's builds, first Change::Kind::watching, until the sink has enough or the deadline has
+    /// passed; Code::cancelled. Several changes of one build may be told as one. Code::not_found: no such team.
+    /// Not for classes that are exported as LB_SERIAL: nobody else would get a turn.
+    virtual void watch(const Call &, const std::string & /*team*/, const ChangeSink &)
+    {
+        throw unsupported("watch a team");
+    }
 
 protected:
     static Error unsupported(const char *what)

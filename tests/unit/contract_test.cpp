@@ -1,0 +1,140 @@
+#define BOOST_TEST_MODULE contract
+#include <boost/test/unit_test.hpp>
+
+#include <litbuild/export.hpp>
+
+#include "plugins.hpp"
+
+// What minor version 1.1 added, over the edge and back: the class behind its C table behind the engine's adapter.
+
+using namespace litbuild;
+
+namespace {
+
+struct Told : BuildStore {
+    Told(const Host &, std::string_view) {}
+
+    std::vector<std::string> teams(const Call &) override { return {}; }
+    void list(const Call &, const Query &, const EntrySink &) override {}
+    Entry find(const Call &, const BuildName &build) override { return {build.runid, false, "/nowhere"}; }
+    void read(const Call &, const BuildName &, std::string_view, uint64_t, uint64_t, const TextSink &) override {}
+    Entry archive(const Call &call, const BuildName &build) override
+    {
+        call.tell(0, 7);
+        call.at_most(std::chrono::hours(1)).tell(UINT64_MAX, 0);
+        return {build.runid, true, "/nowhere"};
+    }
+    void examine(const Call &, const std::string &team, Repair repair, const FindingSink &each) override
+    {
+        const bool repaired = repair == Repair::yes;
+        if (!each({repaired ? Finding::State::repaired : Finding::State::repairable, 0, "stale-lock", team + ": a", "b"}))
+            return;
+        each({Finding::State::left, 19, "torn-log", team + "/19: c", "d"});
+    }
+    void watch(const Call &, const std::string &, const ChangeSink &each) override
+    {
+        for (const Change &change : {Change{Change::Kind::watching, 0, std::chrono::seconds(2)},
+                                     Change{static_cast<Change::Kind>(99), 5, {}},
+                                     Change{Change::Kind::created, 0, {}},
+                                     Change{Change::Kind::removed, 19, {}},
+                                     Change{Change::Kind::created, 20, {}}})
+            if (!each(change)) return;
+        throw Error(Code::not_found, "nobody had enough");
+    }
+};
+
+std::shared_ptr<BuildStore> imported(const lb_store &table)
+{
+    return detail::import_store(&table, {.plugin = "told", .config = "{}"}, {});
+}
+
+template <class Body>
+std::string failure(Body body)
+{
+    try {
+        body();
+    } catch (const Error &error) {
+        return std::string(name(error.code())) + "; " + error.what();
+    }
+    return "nothing thrown";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(progress_comes_home)
+{
+    std::string seen;
+    const Call call = Call().on_progress([&](uint64_t done, uint64_t total) {
+        seen += std::to_string(done) + "/" + std::to_string(total) + " ";
+        throw 7;
+    });
+    BOOST_TEST(imported(StoreOf<Told>::table)->archive(call, {"contoso", 1}).archived);
+    BOOST_TEST(seen == "0/7 18446744073709551615/0 ");
+    BOOST_TEST(imported(StoreOf<Told>::table)->archive(Call(), {"contoso", 1}).archived);
+}
+
+BOOST_AUTO_TEST_CASE(a_caller_of_contract_1_0_is_told_nothing)
+{
+    lb_call older{};
+    older.struct_size = offsetof(lb_call, progress);
+    older.progress = [](const lb_call *, uint64_t, uint64_t) { BOOST_ERROR("what lies behind the struct was called"); };
+    Call(&older).tell(1, 2);
+    lb_call none{};
+    none.struct_size = sizeof none;
+    Call(&none).tell(1, 2);
+}
+
+BOOST_AUTO_TEST_CASE(findings_come_home)
+{
+    const auto store = imported(StoreOf<Told>::table);
+    for (const Repair repair : {Repair::no, Repair::yes}) {
+        std::vector<Finding> found;
+        store->examine(Call(), "contoso", repair, [&](const Finding &finding) {
+            found.push_back(finding);
+            return true;
+        });
+        BOOST_REQUIRE(found.size() == 2u);
+        BOOST_TEST((found[0].state == (repair == Repair::yes ? Finding::State::repaired : Finding::State::repairable)));
+        BOOST_TEST(found[0].runid == 0);
+        BOOST_TEST(found[0].kind == "stale-lock");
+        BOOST_TEST(found[1].text == "contoso/19: c");
+        BOOST_TEST(found[1].action == "d");
+        BOOST_TEST((found[1].state == Finding::State::left));
+    }
+    int count = 0;
+    store->examine(Call(), "contoso", Repair::no, [&](const Finding &) { return ++count < 1; });
+    BOOST_TEST(count == 1);
+}
+
+BOOST_AUTO_TEST_CASE(changes_come_home)
+{
+    const auto store = imported(StoreOf<Told>::table);
+    std::vector<Change> seen;
+    store->watch(Call(), "contoso", [&](const Change &change) {
+        seen.push_back(change);
+        return seen.size() < 2;
+    });
+    BOOST_REQUIRE(seen.size() == 2u);
+    BOOST_TEST((seen[0].kind == Change::Kind::watching && seen[0].delay == std::chrono::seconds(2)));
+    BOOST_TEST((seen[1].kind == Change::Kind::removed && seen[1].runid == 19));
+    BOOST_TEST(failure([&] { store->watch(Call(), "contoso", [](const Change &) { return true; }); }) ==
+               "not_found; nobody had enough");
+}
+
+BOOST_AUTO_TEST_CASE(who_takes_one_call_at_a_time_is_not_asked_to_watch)
+{
+    const auto store = imported(StoreOf<Told, LB_SERIAL>::table);
+    BOOST_TEST(failure([&] { store->watch(Call(), "contoso", [](const Change &) { return true; }); }) ==
+               "unsupported; plugin told: 'watch' is not supported");
+}
+
+BOOST_AUTO_TEST_CASE(an_older_table_has_neither)
+{
+    lb_store older = StoreOf<Told>::table;
+    older.struct_size = offsetof(lb_store, examine);
+    const auto store = imported(older);
+    BOOST_TEST(failure([&] { store->examine(Call(), "contoso", Repair::no, [](const Finding &) { return true; }); }) ==
+               "unsupported; plugin told: 'examine' is not supported");
+    BOOST_TEST(failure([&] { store->watch(Call(), "contoso", [](const Change &) { return true; }); }) ==
+               "unsupported; plugin told: 'watch' is not supported");
+}

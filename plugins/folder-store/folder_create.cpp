@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include <folder-store/owner.hpp>
+
 namespace litbuild::folder {
 
 namespace {
@@ -13,12 +15,6 @@ constexpr int64_t last_runid = std::numeric_limits<int64_t>::max();
 constexpr std::chrono::seconds patience(2);
 constexpr const char *hint_file = ".next";
 constexpr const char *identity_file = "build.json";
-
-int64_t parse_hint(std::string_view text) noexcept
-{
-    const int64_t hint = parse_runid(text.substr(0, text.find_last_not_of(" \r\n") + 1)).value_or(0);
-    return hint == last_runid ? 0 : hint;
-}
 
 void check(const NewBuild &build)
 {
@@ -54,6 +50,12 @@ struct Document {
 
 }  // namespace
 
+int64_t FolderStore::parse_hint(std::string_view text) noexcept
+{
+    const int64_t hint = parse_runid(text.substr(0, text.find_last_not_of(" \r\n") + 1)).value_or(0);
+    return hint == last_runid ? 0 : hint;
+}
+
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
@@ -67,7 +69,7 @@ public:
     {
         if (published) return;
         try {
-            fs_.remove_tree(path);
+            fs_.remove_tree(Call(), path);
         } catch (const std::exception &) {
             // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
         }
@@ -90,6 +92,9 @@ Entry FolderStore::create(const Call &call, const NewBuild &build)
     make_team(call, build.team);
     Draft draft(*fs_, build);
     fs_->make_dir(draft.path / ".control");
+    // Tells later whether a draft is still being made.
+    fs_->write_file(draft.path / ".control" / "maker", boost::json::serialize(Owner::self().to_json()) + "\n",
+                    Durable::no);
     for (const auto &[name, content] : build.files) {
         call.check(build.team);
         fs_->write_file(draft.path / name, content, Durable::yes);
@@ -120,7 +125,7 @@ int64_t FolderStore::highest(const Call &call, const std::string &team)
             return true;
         });
     }
-    return most;
+    return std::max(most, removed(team));
 }
 
 std::string FolderStore::hint(const Call &call, const std::string &team)
@@ -163,7 +168,7 @@ int64_t FolderStore::claim(const Call &call, const std::string &team, Draft &dra
 
 int64_t FolderStore::publish(const Call &call, const std::string &team, Draft &draft, int64_t used)
 {
-    if (used == 0) used = highest(call, team);
+    used = used == 0 ? highest(call, team) : std::max(used, removed(team));
     for (;;) {
         call.check(team);
         if (used == last_runid) throw Error(Code::no_space, team + ": no run id is left");
@@ -210,14 +215,15 @@ bool FolderStore::settle(const BuildName &build, Draft &draft)
     const auto give_back = [&] { return fs_->rename(folder(build, Place::live), draft.path) == Renamed::done; };
     bool used_before = false;
     try {
-        used_before = fs_->look(folder(build, Place::archive)).kind != Kind::none &&
-                      !is_draft(build, Place::archive, draft);
+        used_before = (fs_->look(folder(build, Place::archive)).kind != Kind::none &&
+                       !is_draft(build, Place::archive, draft)) ||
+                      removed(build.team) >= build.runid;
         if (!used_before) fs_->sync_dir(logs(build.team));
     } catch (...) {
         give_back();
         throw;
     }
-    if (used_before && !give_back())
+    if (used_before && !give_back() && !is_draft(build, Place::archive, draft) && is_in(build, Place::live))
         throw Error(Code::corrupt, to_string(build) + ": lies in the main list and in the archive");
     return !used_before;
 }

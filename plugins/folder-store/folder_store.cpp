@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <folder-store/fields.hpp>
 #include <folder-store/tag_list.hpp>
 
 namespace litbuild::folder {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr int tries = 5;
 constexpr uint64_t largest_tags = 1024 * 1024;
+constexpr uint64_t largest_small_file = 4 * 1024 * 1024;
 constexpr int64_t tick_ns = 20'000'000;
 
 int64_t wall_clock_ns()
@@ -61,7 +63,7 @@ Error FolderStore::no_such(const BuildName &build)
     return Error(Code::not_found, to_string(build) + ": no such build");
 }
 
-FolderStore::Place FolderStore::place_of(const Call &call, const BuildName &build)
+Place FolderStore::place_of(const Call &call, const BuildName &build)
 {
     call.check(to_string(build));
     // The third look is for a build that came back between the first two.
@@ -150,57 +152,37 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
 
 Entry FolderStore::find(const Call &call, const BuildName &build)
 {
-    check(build);
+    litbuild::check(build);
     return entry(build, place_of(call, build));
 }
 
-Entry FolderStore::archive(const Call &call, const BuildName &build) { return move(call, build, Place::archive); }
-
-Entry FolderStore::restore(const Call &call, const BuildName &build) { return move(call, build, Place::live); }
-
-Entry FolderStore::move(const Call &call, const BuildName &build, Place to)
+// Empty: it is not there, or not to be read.
+std::string FolderStore::small_file(const Path &path)
 {
-    check(build);
-    const std::string object = to_string(build);
-    const Place from = to == Place::live ? Place::archive : Place::live;
-    const auto done = [&] {
-        fs_->sync_dir(folder(build.team, to));
-        fs_->sync_dir(folder(build.team, from));
-        return entry(build, to);
-    };
-    for (int i = 0; i < tries; ++i) {
-        call.check(object);
-        const bool there = is_in(build, to);
-        const bool here = is_in(build, from);
-        if (here && there) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
-        if (there && fs_->look(folder(build.team, from)).kind != Kind::folder) return entry(build, to);
-        if (there) return done();
-        if (!here) {
-            // Throws where it is nowhere; else it moved while we looked.
-            place_of(call, build);
-            continue;
-        }
-        if (to == Place::archive && fs_->make_dir(folder(build.team, to))) fs_->sync_dir(logs(build.team));
-        Renamed renamed = Renamed::done;
-        try {
-            renamed = fs_->rename(folder(build, from), folder(build, to));
-        } catch (const Error &) {
-            // A file server may have moved it and failed to say so.
-            if (is_in(build, from) || !is_in(build, to)) throw;
-        }
-        if (renamed == Renamed::done) return done();
-        if (renamed == Renamed::other_file_system)
-            throw Error(Code::unsupported, object + ": the archive lies on another file system");
+    std::string text;
+    try {
+        fs_->read_file(Call(), path, 0, largest_small_file, [&](std::string_view piece) {
+            text += piece;
+            return true;
+        });
+    } catch (const Error &error) {
+        // Something else stands in its place.
+        if (error.code() != Code::corrupt) throw;
     }
-    if (fs_->look(folder(build, to)).kind == Kind::none)
-        throw Error(Code::unavailable, object + ": is being moved by others; try again");
-    throw Error(Code::exists, object + ": something else lies at " + entry(build, to).path);
+    return text;
+}
+
+// Empty: it has none, or none that can be read.
+std::string FolderStore::uuid(const BuildName &build, Place place)
+{
+    const auto members = parse_object(small_file(folder(build, place) / "build.json"));
+    return members ? fields::text(*members, "uuid") : std::string();
 }
 
 void FolderStore::read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
                        const TextSink &sink)
 {
-    check(build);
+    litbuild::check(build);
     const Path in_live = append(folder(build, Place::live), build, name);
     if (fs_->read_file(call, in_live, offset, max, sink)) return;
     // Archived, or archived meanwhile, or no such file.
@@ -227,7 +209,7 @@ void FolderStore::in_its_folder(const Call &call, const BuildName &build,
 
 std::vector<std::string> FolderStore::tags(const Call &call, const BuildName &build)
 {
-    check(build);
+    litbuild::check(build);
     std::string content;
     try {
         read(call, build, "tags", 0, largest_tags, [&](std::string_view piece) {
@@ -244,7 +226,7 @@ std::vector<std::string> FolderStore::tags(const Call &call, const BuildName &bu
 void FolderStore::edit_tags(const Call &call, const BuildName &build, std::span<const std::string> add,
                             std::span<const std::string> remove)
 {
-    check(build);
+    litbuild::check(build);
     for (const std::string &tag : add) check_tag(tag);
     for (const std::string &tag : remove) check_tag(tag);
     in_its_folder(call, build, [&](const Path &folder) {
@@ -256,7 +238,7 @@ void FolderStore::edit_tags(const Call &call, const BuildName &build, std::span<
 void FolderStore::write_control(const Call &call, const BuildName &build, std::string_view name,
                                 std::string_view content)
 {
-    check(build);
+    litbuild::check(build);
     if (!is_component(name) || name.front() == '.')
         throw Error(Code::invalid,
                     to_string(build) + ": " + quote(name) + " is not the name of a control file");

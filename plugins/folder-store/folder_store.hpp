@@ -4,6 +4,10 @@
 //     ROOT/TEAM/logs/archive/18/    an archived one
 //     ROOT/TEAM/logs/.new-UUID/     a build in the making, or what a crash left of it
 //     ROOT/TEAM/logs/.next          the run id given last
+//     ROOT/TEAM/logs/.removed/17    17 was removed; so no id up to it is given any more
+//     ROOT/TEAM/logs/.ops/          records of builds on their way to another file system: see folder_moving.hpp
+//     .../.mv-OP/                   such a build in the making, where it goes to
+//     .../.trash-OP/                a build that goes away
 //
 // A team is a folder with a team's name in which there is a folder `logs`. A build is a folder, no link, whose name is
 // a run id in its plain form; what is in it does not matter, so that an existing tree is taken as it stands.
@@ -14,7 +18,7 @@
 // is taken by renaming the finished folder to it, which fails where somebody was faster. A lock on `.next` keeps the
 // hint growing and the processes from getting in each other's way, but nobody has to hold it: an id that is in use can
 // be neither in the main list (the rename would fail) nor in the archive (that is looked at again after the rename,
-// when nothing can come back from there any more).
+// when nothing can come back from there any more) nor removed (that is marked before it is, and looked at last).
 #pragma once
 
 #include <memory>
@@ -23,6 +27,7 @@
 #include <litbuild/store.hpp>
 
 #include <folder-store/fs.hpp>
+#include <folder-store/place.hpp>
 
 namespace litbuild::folder {
 
@@ -36,7 +41,8 @@ public:
     void list(const Call &call, const Query &query, const EntrySink &each) override;
     Entry find(const Call &call, const BuildName &build) override;
     Entry create(const Call &call, const NewBuild &build) override;
-    /// Code::unsupported: the archive is another file system. Code::corrupt: the build is in both places.
+    /// To another file system it is copied, which is told to the call in bytes; broken off, it goes on the next time.
+    /// Code::corrupt: the build is in both places.
     Entry archive(const Call &call, const BuildName &build) override;
     Entry restore(const Call &call, const BuildName &build) override;
     std::vector<std::string> tags(const Call &call, const BuildName &build) override;
@@ -46,12 +52,15 @@ public:
               const TextSink &sink) override;
     void write_control(const Call &call, const BuildName &build, std::string_view name,
                        std::string_view content) override;
+    /// Where only the clearing was broken off, it is finished. Code::not_found: there is nothing of it any more.
+    void remove(const Call &call, const BuildName &build) override;
 
 private:
-    enum class Place { live, archive };
     class Draft;
+    class Moving;
 
     static Path logs(std::string_view team) { return Path() / team / "logs"; }
+    static Path ops(std::string_view team) { return logs(team) / ".ops"; }
     static Path folder(std::string_view team, Place place);
     static Path folder(const BuildName &build, Place place);
     std::string prefix(std::string_view team, Place place) const;
@@ -64,6 +73,17 @@ private:
     Entry move(const Call &call, const BuildName &build, Place to);
     void in_its_folder(const Call &call, const BuildName &build, const std::function<void(const Path &)> &action);
 
+    std::string small_file(const Path &path);
+    std::string uuid(const BuildName &build, Place place);
+    std::vector<std::string> operations(const BuildName &build);
+    void settle(const Call &call, const BuildName &build, std::optional<Place> wanted);
+
+    int64_t removed(const std::string &team);
+    void mark_as_used(const Call &call, const BuildName &build);
+    void raise_hint(const Call &call, const BuildName &build);
+    bool clear_trash(const Call &call, const BuildName &build);
+
+    static int64_t parse_hint(std::string_view text) noexcept;
     void make_team(const Call &call, const std::string &team);
     int64_t highest(const Call &call, const std::string &team);
     std::string hint(const Call &call, const std::string &team);

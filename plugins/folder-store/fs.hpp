@@ -2,7 +2,9 @@
 // server that is spoken to directly is another one, and tests put faults in between.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -55,16 +57,48 @@ private:
 enum class Kind { none, file, folder, other };
 enum class Durable { no, yes };
 enum class Renamed { done, missing, exists, other_file_system };
+/// How much of two trees is compared: names, kinds, sizes, modes, times, links and extended attributes; or the content, too.
+enum class Compare { attributes, all };
 
 struct Info {
     Kind kind = Kind::none;      ///< what it is itself; a symbolic link is `other`
     int64_t modified_ns = 0;     ///< on the clock of the file system
+    uint64_t size = 0;
+    uint64_t inode = 0;          ///< which one it is: a file that was replaced has another
+};
+
+struct TreeSize {
+    uint64_t items = 0;
+    uint64_t bytes = 0;          ///< of its files, holes included
+};
+
+/// Held by who made it, as long as it lives.
+class Lock {
+public:
+    virtual ~Lock() = default;
+};
+
+/// Tells that something has happened in folders. Threads: one at a time.
+class Notices {
+public:
+    virtual ~Notices() = default;
+    /// Looks at a folder from here on; what happens in it is told with `key`. False: it cannot look at so many, or not at
+    /// this one; nothing there: true, and nothing will be told.
+    virtual bool add(const Path &folder, int64_t key) = 0;
+    virtual void forget(int64_t key) = 0;
+    /// Receives the key of a folder, and the name in it that something happened to.
+    using Sink = std::function<void(int64_t key, std::string_view name)>;
+    /// Waits for what happens, `most` at most, and less where the call ends. False: more has happened than could be kept.
+    virtual bool wait(const Call &call, std::chrono::milliseconds most, const Sink &each) = 0;
 };
 
 /// Receives a name in a folder; returns false for "enough".
 using NameSink = std::function<bool(std::string_view name, Kind kind)>;
 /// Receives the content of a file, returns what it is to be.
 using Change = std::function<std::string(std::string_view content)>;
+
+/// Receives the number of bytes that are done since it was last told.
+using Told = std::function<void(uint64_t bytes)>;
 
 /// No function follows a symbolic link below the root: where one stands in the way, Code::corrupt.
 /// Threads: any number of calls at once. Errors: litbuild::Error, whose sentence starts with the path in full.
@@ -99,8 +133,29 @@ public:
     virtual Renamed rename(const Path &from, const Path &to) = 0;
     /// What was made, renamed and removed in the folder outlives a power cut.
     virtual void sync_dir(const Path &dir) = 0;
-    /// A folder and all that is in it; links are removed, not followed. Nothing there: no error.
-    virtual void remove_tree(const Path &path) = 0;
+    /// False: nothing of that name. A folder is none.
+    virtual bool remove_file(const Path &path) = 0;
+    /// A folder and all that is in it, however deep; links are removed, not followed; folders that are not writable are
+    /// made so. Nothing there: no error. Code::refused: something is mounted in it.
+    virtual void remove_tree(const Call &call, const Path &path) = 0;
+
+    /// Waits for the lock that goes with a path, the one of edit_file; makes no other change that anybody could see.
+    /// Code::timeout, Code::cancelled: while others held it. Code::unsupported: there are none here.
+    virtual std::unique_ptr<Lock> lock(const Call &call, const Path &path) = 0;
+
+    /// Code::refused: something is mounted in it.
+    virtual TreeSize measure(const Call &call, const Path &tree) = 0;
+    /// Makes `to` the same as `from`, on the disk when it returns: content with its holes, modes, times, links and names of
+    /// one file as they are, extended attributes and access lists, pipes, sockets and devices; owners where permitted.
+    /// What is the same in `to` by size and time is not copied again, what is not in `from` is removed from it. Never
+    /// changes `from`; may use the name of `to` with ".links" behind it until it returns. Code::not_found: no folder `from`. Code::denied: a part may not be read, or a device not be made.
+    /// Code::unsupported: `to` cannot keep an extended attribute. Code::unavailable: `from` changes meanwhile.
+    virtual void copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) = 0;
+    /// Whether `copy` is what copy_tree makes of `tree`.
+    virtual bool same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told) = 0;
+
+    /// Null: what happens is not told here; who wants to know has to look.
+    virtual std::unique_ptr<Notices> notices() { return nullptr; }
 };
 
 }  // namespace litbuild::folder

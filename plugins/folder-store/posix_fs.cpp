@@ -7,10 +7,11 @@
 #include <limits>
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <folder-store/noise.hpp>
+#include <folder-store/owner.hpp>
 #include <folder-store/pause.hpp>
 #include <folder-store/posix_dir.hpp>
 
@@ -47,19 +48,8 @@ bool printable(std::string_view text) noexcept
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-// Dotted, so that no reader takes it for a build or an artifact.
-std::string temporary_name()
-{
-    std::array<unsigned char, 8> noise;
-    if (::getrandom(noise.data(), noise.size(), 0) != static_cast<ssize_t>(noise.size()))
-        throw os_error("random numbers", "get them", errno);
-    std::string name = ".tmp-";
-    for (const unsigned char byte : noise) {
-        name += "0123456789abcdef"[byte >> 4];
-        name += "0123456789abcdef"[byte & 15];
-    }
-    return name;
-}
+// Dotted, so that no reader takes it for a build or an artifact; and it tells whose it is.
+std::string temporary_name() { return ".tmp-" + own_mark() + "-" + noise(); }
 
 int write_all(int fd, std::string_view content) noexcept
 {
@@ -81,10 +71,15 @@ int64_t modified(const struct stat &found) noexcept
 
 PosixFs::PosixFs(const std::string &root, Resolve resolve) : path_(absolute(root)), root_(path_, resolve) {}
 
+std::string PosixFs::shown_name(const std::string &text) const
+{
+    return path_.size() + text.size() < 300 && printable(text) ? text : quote(text);
+}
+
 std::string PosixFs::shown(const Path &path) const
 {
-    const std::string full = path.is_root() ? path_ : (path_ == "/" ? "" : path_) + "/" + path.text();
-    return full.size() < 300 && printable(path.text()) ? full : path_ + "/" + quote(path.text());
+    if (path.is_root()) return path_;
+    return (path_ == "/" ? "" : path_) + "/" + shown_name(path.text());
 }
 
 Error PosixFs::failed(const Path &path, const char *action, int number) const
@@ -116,7 +111,7 @@ Info PosixFs::look(const Path &path)
     if (!fd && is_missing(errno)) return {};
     struct stat found;
     if (!fd || ::fstat(fd.get(), &found) != 0) throw failed(path, "look at it", errno);
-    return {kind_of_mode(found.st_mode), modified(found)};
+    return {kind_of_mode(found.st_mode), modified(found), static_cast<uint64_t>(found.st_size), found.st_ino};
 }
 
 bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
@@ -188,14 +183,21 @@ void PosixFs::replace_file(const Path &path, std::string_view content, Durable d
     replace(parent_of(path, "replace it").get(), path, content, durable);
 }
 
-Descriptor PosixFs::lock(const Call &call, int dir, const Path &path) const
+Descriptor PosixFs::lock(const Call &call, int dir, const Path &path, Times times) const
 {
     const std::string_view name = path.name();
     const std::string file = (name.front() == '.' ? "" : ".") + std::string(name) + ".lock";
     milliseconds wait(1);
     for (;;) {
-        Descriptor fd(::openat(dir, file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666));
+        constexpr int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+        Descriptor fd(::openat(dir, file.c_str(), flags));
         struct stat held, there;
+        if (!fd && errno == ENOENT) {
+            const bool known = times == Times::keep && ::fstat(dir, &held) == 0;
+            fd.reset(::openat(dir, file.c_str(), flags | O_CREAT, 0666));
+            const timespec before[2] = {held.st_atim, held.st_mtim};
+            if (fd && known) (void)!::futimens(dir, before);
+        }
         if (!fd || ::fstat(fd.get(), &held) != 0) throw failed(path, "lock it", errno);
         if (!S_ISREG(held.st_mode)) throw Error(Code::corrupt, shown(path) + ": its lock is not a regular file");
         struct flock whole{};
@@ -238,7 +240,9 @@ std::string PosixFs::content(const Call &call, int dir, const Path &path) const
 void PosixFs::edit_file(const Call &call, const Path &path, Durable durable, const Change &change)
 {
     const Descriptor dir = parent_of(path, "change it");
-    const Descriptor held = lock(call, dir.get(), path);
+    const Descriptor held = lock(call, dir.get(), path, Times::change);
+    // Who copies the folder elsewhere holds the lock when he puts it away; what is changed now would go with it.
+    if (!is_still(dir.get(), path.parent())) throw Error(Code::not_found, shown(path) + ": was moved meanwhile", ENOENT);
     const std::string before = content(call, dir.get(), path);
     const std::string after = change(before);
     if (after == before) return;
@@ -279,16 +283,14 @@ void PosixFs::sync_dir(const Path &dir)
     if (!fd || ::fsync(fd.get()) != 0) throw failed(dir, "write it to the disk", errno);
 }
 
-void PosixFs::remove_tree(const Path &path)
+bool PosixFs::remove_file(const Path &path)
 {
-    const Descriptor dir = parent_of(path, "remove it");
-    const std::string name(path.name());
-    const Descriptor below(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!below && errno == ENOENT) return;
-    const int number = below ? remove_content(below.get()) : errno;
-    if (number != 0) throw failed(path, "remove it", number);
-    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
-        throw failed(path, "remove it", errno);
+    const Descriptor dir = root_.open(path.parent(), O_PATH | O_DIRECTORY);
+    if (!dir && is_missing(errno)) return false;
+    if (!dir) throw failed(path, "remove it", errno);
+    if (::unlinkat(dir.get(), std::string(path.name()).c_str(), 0) == 0) return true;
+    if (errno == ENOENT) return false;
+    throw failed(path, "remove it", errno);
 }
 
 }  // namespace litbuild::folder

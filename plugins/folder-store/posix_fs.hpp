@@ -4,6 +4,7 @@
 #include <litbuild/linux/descriptor.hpp>
 
 #include <folder-store/fs.hpp>
+#include <folder-store/posix_copy.hpp>
 #include <folder-store/posix_root.hpp>
 
 namespace litbuild::folder {
@@ -27,13 +28,23 @@ public:
     void edit_file(const Call &call, const Path &path, Durable durable, const Change &change) override;
     Renamed rename(const Path &from, const Path &to) override;
     void sync_dir(const Path &dir) override;
-    void remove_tree(const Path &path) override;
+    bool remove_file(const Path &path) override;
+    void remove_tree(const Call &call, const Path &path) override;
+    std::unique_ptr<Lock> lock(const Call &call, const Path &path) override;
+    TreeSize measure(const Call &call, const Path &tree) override;
+    void copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) override;
+    bool same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told) override;
 
 private:
     std::string shown(const Path &path) const;
+    std::string shown_name(const std::string &text) const;
     Error failed(const Path &path, const char *action, int number) const;
     linux_::Descriptor parent_of(const Path &path, const char *action) const;
-    linux_::Descriptor lock(const Call &call, int dir, const Path &path) const;
+    linux_::Descriptor open_tree(const Path &path) const;
+    void raise(const TreeFault &fault, const Path &tree) const;
+    enum class Times { change, keep };   // of the folder that the lock's file is made in
+    linux_::Descriptor lock(const Call &call, int dir, const Path &path, Times times) const;
+    bool is_still(int dir, const Path &path) const;
     std::string content(const Call &call, int dir, const Path &path) const;
     void write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const;
     void replace(int dir, const Path &path, std::string_view content, Durable durable) const;

@@ -1,6 +1,7 @@
 // A store on a real folder that goes away with the test.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +24,9 @@ namespace fixture {
 
 namespace fs = std::filesystem;
 using namespace litbuild;
+using folder::FolderStore;
+using folder::Fs;
+using folder::PosixFs;
 using folder::Resolve;
 
 class TempFolder {
@@ -130,6 +134,18 @@ int in_processes(int count, Body body)
     return failed;
 }
 
+/// What has a name in the folder, in order, without the builds.
+inline std::string dotted(const fs::path &folder)
+{
+    std::vector<std::string> names;
+    for (const auto &item : fs::directory_iterator(folder))
+        if (!parse_runid(item.path().filename().string())) names.push_back(item.path().filename());
+    std::sort(names.begin(), names.end());
+    std::string text;
+    for (const std::string &name : names) text += (text.empty() ? "" : " ") + name;
+    return text;
+}
+
 /// Inside of in_processes(), where BOOST_TEST counts for nothing.
 inline void expect(bool good, const std::string &what)
 {
@@ -161,5 +177,137 @@ inline bool can_mount(const char *test)
     if (!can) std::fprintf(stderr, "SKIPPED %s: this process may not mount\n", test);
     return can;
 }
+
+struct Store : TempFolder, FolderStore {
+    explicit Store(Resolve resolve = Resolve::automatic)
+        : FolderStore(std::make_unique<PosixFs>(path.string(), resolve)), logs(path / "contoso" / "logs")
+    {
+    }
+    BuildName create_one(int number = 1)
+    {
+        return {"contoso", create(Call(), new_build("contoso", number)).runid};
+    }
+    std::string all() { return listed(*this, {"contoso", Scope::all, 0, 0}); }
+    fs::path logs;
+};
+
+// Passes everything on, but what a test has put in the way.
+struct Faulty : Fs {
+    explicit Faulty(const std::string &root, Resolve way = Resolve::automatic) : inner(root, way) {}
+    uint64_t capabilities() const override { return inner.capabilities(); }
+    const std::string &root() const override { return inner.root(); }
+    bool read_dir(const folder::Path &p, const folder::NameSink &each) override
+    {
+        if (on_read_dir) on_read_dir(p.text());
+        return inner.read_dir(p, each);
+    }
+    folder::Info look(const folder::Path &p) override
+    {
+        if (on_look) on_look(p.text());
+        folder::Info found = inner.look(p);
+        if (frozen_ns != 0) found.modified_ns = frozen_ns;
+        return found;
+    }
+    bool read_file(const Call &c, const folder::Path &p, uint64_t o, uint64_t m, const TextSink &s) override
+    {
+        return inner.read_file(c, p, o, m, s);
+    }
+    bool make_dir(const folder::Path &p) override
+    {
+        change("make_dir", p);
+        return inner.make_dir(p);
+    }
+    void write_file(const folder::Path &p, std::string_view t, folder::Durable d) override
+    {
+        change("write_file", p);
+        inner.write_file(p, t, d);
+    }
+    void replace_file(const folder::Path &p, std::string_view t, folder::Durable d) override
+    {
+        change("replace_file", p);
+        if (on_replace) on_replace(p.text());
+        inner.replace_file(p, t, d);
+    }
+    void edit_file(const Call &c, const folder::Path &p, folder::Durable d, const folder::Change &f) override
+    {
+        change("edit_file", p);
+        if (no_locks) throw Error(Code::unsupported, "lock: none here", ENOLCK);
+        inner.edit_file(c, p, d, f);
+    }
+    folder::Renamed rename(const folder::Path &from, const folder::Path &to) override
+    {
+        change("rename", to);
+        if (on_rename) on_rename(to.text());
+        if (two_disks && (from.parent().name() == "archive") != (to.parent().name() == "archive"))
+            return folder::Renamed::other_file_system;
+        const folder::Renamed result = inner.rename(from, to);
+        if (lost_reply) throw Error(Code::unavailable, "reply: lost", EIO);
+        return result;
+    }
+    void sync_dir(const folder::Path &p) override
+    {
+        change("sync_dir", p);
+        if (on_sync) on_sync(p.text());
+        inner.sync_dir(p);
+    }
+    bool remove_file(const folder::Path &p) override
+    {
+        change("remove_file", p);
+        return inner.remove_file(p);
+    }
+    void remove_tree(const Call &c, const folder::Path &p) override
+    {
+        change("remove_tree", p);
+        inner.remove_tree(c, p);
+    }
+    std::unique_ptr<folder::Lock> lock(const Call &c, const folder::Path &p) override
+    {
+        change("lock", p);
+        if (no_locks) throw Error(Code::unsupported, "lock: none here", ENOLCK);
+        return inner.lock(c, p);
+    }
+    folder::TreeSize measure(const Call &c, const folder::Path &p) override { return inner.measure(c, p); }
+    void copy_tree(const Call &c, const folder::Path &from, const folder::Path &to, const folder::Told &t) override
+    {
+        change("copy_tree", to);
+        inner.copy_tree(c, from, to, t);
+        if (on_copied) on_copied();
+    }
+    bool same_tree(const Call &c, const folder::Path &a, const folder::Path &b, folder::Compare w,
+                   const folder::Told &t) override
+    {
+        return inner.same_tree(c, a, b, w, t);
+    }
+
+    void change(const char *what, const folder::Path &p)
+    {
+        if (on_change) on_change(what, p.text());
+    }
+
+    PosixFs inner;
+    bool two_disks = false;   // the archive is one of its own
+    std::function<void(const char *what, const std::string &path)> on_change;   // before each
+    bool no_locks = false;
+    bool lost_reply = false;
+    int64_t frozen_ns = 0;   // the file system's clock stands still
+    std::function<void(const std::string &)> on_look, on_read_dir, on_rename, on_sync, on_replace;
+    std::function<void()> on_copied;
+};
+
+struct FaultyStore : TempFolder {
+    FaultyStore() : faults(new Faulty(path.string())), store(std::unique_ptr<Fs>(faults)), logs(path / "contoso/logs")
+    {
+    }
+    Faulty *faults;
+    FolderStore store;
+    fs::path logs;
+};
+
+// One case over both ways of resolving a path.
+#define BOTH_WAYS(name)                                                                                                \
+    static void name(Resolve way);                                                                                     \
+    BOOST_AUTO_TEST_CASE(name##_at_once) { name(Resolve::automatic); }                                                 \
+    BOOST_AUTO_TEST_CASE(name##_by_walk) { name(Resolve::walk); }                                                      \
+    static void name(Resolve way)
 
 }  // namespace fixture

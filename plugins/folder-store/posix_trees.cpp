@@ -1,0 +1,108 @@
+// PosixFs: whole trees, and locks that are held.
+#include <folder-store/posix_fs.hpp>
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <folder-store/posix_dir.hpp>
+
+namespace litbuild::folder {
+
+using linux_::Descriptor;
+
+namespace {
+
+class HeldFile final : public Lock {
+public:
+    explicit HeldFile(Descriptor file) : file_(std::move(file)) {}
+
+private:
+    Descriptor file_;
+};
+
+bool has_no_locks(int number) noexcept
+{
+    return number == ENOLCK || number == EOPNOTSUPP || number == ENOSYS || number == EINVAL;
+}
+
+}  // namespace
+
+Descriptor PosixFs::open_tree(const Path &path) const
+{
+    Descriptor dir = root_.open(path, O_RDONLY | O_DIRECTORY);
+    if (!dir) throw failed(path, "open it", errno);
+    return dir;
+}
+
+void PosixFs::raise(const TreeFault &fault, const Path &tree) const
+{
+    if (fault.number == 0) return;
+    // Not a Path: it may be longer than one can be.
+    const std::string place = shown(tree) + (fault.where.empty() ? "" : "/") + shown_name(fault.where);
+    if (fault.number == EXDEV) throw Error(Code::refused, place + ": is a mount point", EXDEV);
+    if (fault.number == ESTALE) throw Error(Code::unavailable, place + ": changes while it is read", ESTALE);
+    if (fault.number == ELOOP || fault.number == ENOTDIR)
+        throw Error(Code::unavailable, place + ": was swapped for something else meanwhile", fault.number);
+    throw os_error(place, fault.action, fault.number);
+}
+
+void PosixFs::remove_tree(const Call &call, const Path &path)
+{
+    const Descriptor dir = root_.open(path.parent(), O_RDONLY | O_DIRECTORY);
+    if (!dir && (errno == ENOENT || errno == ENOTDIR)) return;
+    if (!dir) throw failed(path, "remove it", errno);
+    TreeFault fault;
+    fault.action = "remove it";
+    fault.number = remove_entry(call, dir.get(), std::string(path.name()), shown(path), fault.where);
+    if (fault.number == 0) return;
+    raise(fault, path.parent());
+}
+
+bool PosixFs::is_still(int dir, const Path &path) const
+{
+    struct stat held, there;
+    const Descriptor now = root_.open(path, O_PATH | O_DIRECTORY);
+    return now && ::fstat(now.get(), &there) == 0 && ::fstat(dir, &held) == 0 && held.st_ino == there.st_ino &&
+           held.st_dev == there.st_dev;
+}
+
+std::unique_ptr<Lock> PosixFs::lock(const Call &call, const Path &path)
+{
+    const Descriptor dir = parent_of(path, "lock it");
+    try {
+        return std::make_unique<HeldFile>(lock(call, dir.get(), path, Times::keep));
+    } catch (const Error &error) {
+        if (!has_no_locks(error.os_errno())) throw;
+        throw Error(Code::unsupported, shown(path) + ": there are no locks here", error.os_errno());
+    }
+}
+
+TreeSize PosixFs::measure(const Call &call, const Path &tree)
+{
+    TreeSize size;
+    raise(measure_tree(call, open_tree(tree), shown(tree), size), tree);
+    return size;
+}
+
+void PosixFs::copy_tree(const Call &call, const Path &from, const Path &to, const Told &told)
+{
+    const Path links = to.parent() / (std::string(to.name()) + ".links");
+    remove_tree(call, links);
+    // Nobody is to look into them while modes and owners are not what they will be.
+    for (const Path &made : {to, links})
+        if (make_dir(made)) (void)!::fchmod(open_tree(made).get(), 0700);
+    raise(litbuild::folder::copy_tree(call, open_tree(from), open_tree(to), open_tree(links), shown(from), told), from);
+    remove_tree(call, links);
+}
+
+bool PosixFs::same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told)
+{
+    bool same = false;
+    raise(compare_trees(call, open_tree(tree), open_tree(copy), what, shown(tree), told, same), tree);
+    return same;
+}
+
+}  // namespace litbuild::folder

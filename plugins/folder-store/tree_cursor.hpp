@@ -1,0 +1,51 @@
+// A place in a tree of folders, by descriptor.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <litbuild/linux/descriptor.hpp>
+
+namespace litbuild::folder {
+
+/// Goes down and up. Holds one descriptor however deep it is, and no path: the way up is "..", which has to be the folder
+/// that it came from. A folder that is swapped for something else meanwhile leads nowhere else.
+class TreeCursor {
+public:
+    /// `top`: a folder, open for reading.
+    explicit TreeCursor(linux_::Descriptor top);
+
+    /// The folder it is in, open for reading.
+    int dir() const noexcept { return dir_.get(); }
+    /// Levels below the top.
+    size_t depth() const noexcept { return above_.size(); }
+    /// "a/b/c", as errors name it; "" at the top.
+    std::string where() const;
+
+    /// Into a folder of the folder. 0, or an errno: ENOTDIR or ELOOP: it is no folder, EXDEV: something is mounted there.
+    int enter(const std::string &name);
+    /// Back. 0, or an errno: ESTALE: the folder was moved meanwhile.
+    int leave();
+
+private:
+    struct Identity {
+        uint64_t device = 0, inode = 0;
+        bool operator==(const Identity &) const = default;
+    };
+    struct Above {
+        Identity identity;
+        std::string name;   // of the folder below it that it went into
+    };
+    static int identify(int fd, Identity &identity, bool &mounted) noexcept;
+
+    linux_::Descriptor dir_;
+    Identity here_;
+    std::vector<Above> above_;
+};
+
+/// The names in a folder but "." and "..", in order.
+int sorted_names(int dir, std::vector<std::string> &names);
+
+}  // namespace litbuild::folder

@@ -80,12 +80,13 @@ void FolderStore::settle(const Call &call, const BuildName &build, std::optional
     if (!operations(build).empty()) Moving(*this, call, build).settle(wanted);
 }
 
-FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildName &build)
+FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait)
     : store_(store), fs_(*store.fs_), call_(call), build_(build), object_(to_string(build))
 {
     if (fs_.make_dir(ops(build.team))) fs_.sync_dir(logs(build.team));
     try {
-        lock_ = fs_.lock(call, ops(build.team) / std::to_string(build.runid));
+        lock_ = fs_.lock(wait == Wait::others ? call : Call::until(Clock::now()),
+                         ops(build.team) / std::to_string(build.runid));
     } catch (const Error &error) {
         if (error.code() == Code::timeout || error.code() == Code::cancelled)
             throw Error(error.code(), object_ + ": is being moved by others; waiting for them was " +

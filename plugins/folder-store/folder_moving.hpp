@@ -20,8 +20,9 @@ namespace litbuild::folder {
 
 class FolderStore::Moving {
 public:
-    /// Waits until nobody else moves the build. Code::timeout, Code::cancelled.
-    Moving(FolderStore &store, const Call &call, const BuildName &build);
+    enum class Wait { others, nobody };
+    /// Waits until nobody else moves the build; Wait::nobody: does not wait for them. Code::timeout, Code::cancelled.
+    Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait = Wait::others);
     ~Moving();
     Moving(const Moving &) = delete;
     Moving &operator=(const Moving &) = delete;
@@ -32,6 +33,9 @@ public:
     /// Moves the build; returns without doing anything where it is not there to be moved.
     void carry(Place to);
 
+    /// Whether settle() may end what is recorded: nobody works on it.
+    bool may_settle(const Journal &journal) const;
+
 private:
     struct Paths {
         Path source, copy, destination, trash;
@@ -39,7 +43,6 @@ private:
     Paths paths(const Journal &journal) const;
     Path record(const std::string &op) const { return ops(build_.team) / (op + ".json"); }
 
-    bool may_settle(const Journal &journal) const;
     bool settle(const Journal &journal, std::optional<Place> wanted);
     void settle_damaged(const std::string &op);
     bool is_destination(const Journal &journal);

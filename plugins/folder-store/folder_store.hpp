@@ -54,10 +54,18 @@ public:
                        std::string_view content) override;
     /// Where only the clearing was broken off, it is finished. Code::not_found: there is nothing of it any more.
     void remove(const Call &call, const BuildName &build) override;
+    /// Removes what nobody works on any more, ends moves that were broken off, raises `.next`. Builds and what is not known
+    /// are left alone.
+    void examine(const Call &call, const std::string &team, Repair repair, const FindingSink &each) override;
+    /// By notification, where the file system has it and the kernel lets as many folders be watched; what is not watched is
+    /// looked at every two seconds.
+    void watch(const Call &call, const std::string &team, const ChangeSink &each) override;
 
 private:
     class Draft;
     class Moving;
+    class Examination;
+    class Watcher;
 
     static Path logs(std::string_view team) { return Path() / team / "logs"; }
     static Path ops(std::string_view team) { return logs(team) / ".ops"; }

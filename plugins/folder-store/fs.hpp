@@ -82,9 +82,10 @@ public:
 class Notices {
 public:
     virtual ~Notices() = default;
-    /// Looks at a folder from here on; what happens in it is told with `key`. False: it cannot look at so many, or not at
-    /// this one; nothing there: true, and nothing will be told.
+    /// Looks at a folder from here on; what happens in it is told with `key`, which several folders may share. False: it
+    /// cannot look at so many, or not at this one, or there is none.
     virtual bool add(const Path &folder, int64_t key) = 0;
+    /// All folders of that key.
     virtual void forget(int64_t key) = 0;
     /// Receives the key of a folder, and the name in it that something happened to.
     using Sink = std::function<void(int64_t key, std::string_view name)>;

@@ -34,6 +34,7 @@ public:
     TreeSize measure(const Call &call, const Path &tree) override;
     void copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) override;
     bool same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told) override;
+    std::unique_ptr<Notices> notices() override;
 
 private:
     std::string shown(const Path &path) const;

@@ -68,7 +68,17 @@ Descriptor PosixRoot::at_once(const char *path, int flags) const noexcept
     open_how how{};
     how.flags = static_cast<unsigned>(flags | O_NOFOLLOW | O_CLOEXEC);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    return Descriptor(static_cast<int>(::syscall(SYS_openat2, fd_.get(), path, &how, sizeof how)));
+    const auto open_it = [&] {
+        return Descriptor(static_cast<int>(::syscall(SYS_openat2, fd_.get(), path, &how, sizeof how)));
+    };
+    Descriptor fd = open_it();
+    if (fd || errno != ENOTDIR || (flags & O_DIRECTORY) == 0) return fd;
+    // O_DIRECTORY hides that it is a link.
+    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    struct stat found;
+    const Descriptor itself = open_it();
+    errno = itself && ::fstat(itself.get(), &found) == 0 && S_ISLNK(found.st_mode) ? ELOOP : ENOTDIR;
+    return Descriptor();
 }
 
 Descriptor PosixRoot::walk(const std::string &path, int flags) const noexcept

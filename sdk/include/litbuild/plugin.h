@@ -177,7 +177,7 @@ typedef int (*lb_finding_fn)(void *ctx, const lb_finding *);
 enum { LB_REPAIR_NO = 0, LB_REPAIR_YES = 1 };
 
 enum {
-    LB_CHANGE_WATCHING = 1,   /* the first one: from here on nothing is missed */
+    LB_CHANGE_WATCHING = 1,   /* the first one: from here on nothing is missed; again where the delay changes */
     LB_CHANGE_CREATED = 2,
     LB_CHANGE_CHANGED = 3,    /* its status or its tags */
     LB_CHANGE_ARCHIVED = 4,

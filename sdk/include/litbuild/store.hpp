@@ -69,7 +69,7 @@ struct Finding {
 /// What happened to a build.
 struct Change {
     enum class Kind : uint32_t {
-        watching = LB_CHANGE_WATCHING,   ///< the first one: from here on nothing is missed
+        watching = LB_CHANGE_WATCHING,   ///< the first one: from here on nothing is missed; again where the delay changes
         created = LB_CHANGE_CREATED,
         changed = LB_CHANGE_CHANGED,     ///< its status or its tags
         archived = LB_CHANGE_ARCHIVED,

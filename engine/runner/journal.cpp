@@ -15,6 +15,15 @@ using litbuild::Timestamp;
 namespace {
 
 constexpr const char *reserve = ".control/.reserve";
+// What a store gives up for a request to stop: see FolderStore::write_control.
+constexpr const char *room = ".control/.room";
+constexpr const char *room_file = ".control/.room/room";
+
+void fill(int folder, const char *name, off_t size)
+{
+    const litbuild::linux_::Descriptor file(::openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+    if (file) (void)!::posix_fallocate(file.get(), 0, size);
+}
 
 value text_of(Timestamp time)
 {
@@ -109,10 +118,10 @@ void Journal::write(const char *type, object members, Sync sync)
     offset_ += line.size();
     if (sync == Sync::yes) ::fdatasync(events_.get());
     try {
-        write_snapshot(sync);
+        write_snapshot();
     } catch (const litbuild::Error &e) {
         if (!make_room(e)) throw;
-        write_snapshot(sync);
+        write_snapshot();
     }
 }
 
@@ -137,9 +146,9 @@ void Journal::append(const std::string &line)
 
 void Journal::reserve_room()
 {
-    const litbuild::linux_::Descriptor file(
-        ::openat(folder_, reserve, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (file) (void)!::posix_fallocate(file.get(), 0, 65536);
+    fill(folder_, reserve, 65536);
+    ::mkdirat(folder_, room, 0777);
+    fill(folder_, room_file, 16384);
 }
 
 bool Journal::make_room(const litbuild::Error &error)
@@ -150,10 +159,18 @@ bool Journal::make_room(const litbuild::Error &error)
 void Journal::release_room()
 {
     ::unlinkat(folder_, reserve, 0);
+    ::unlinkat(folder_, room_file, 0);
+    ::unlinkat(folder_, room, AT_REMOVEDIR);
 }
 
-void Journal::write_snapshot(Sync sync)
+bool Journal::is_removed() const noexcept
 {
+    return ::faccessat(folder_, ".control", F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
+void Journal::write_snapshot()
+{
+    if (is_removed()) return;
     boost::json::array steps;
     for (const Step &step : status_.steps)
         steps.push_back({{"name", step.name},
@@ -186,11 +203,9 @@ void Journal::write_snapshot(Sync sync)
             ::openat(folder_, ".status.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
         if (!file) throw litbuild::os_error(object_, "write its status.json", errno);
         write_all(object_, file.get(), boost::json::serialize(snapshot) + "\n");
-        if (sync == Sync::yes) ::fdatasync(file.get());
     }
     if (::renameat(folder_, ".status.new", folder_, "status.json") != 0)
         throw litbuild::os_error(object_, "write its status.json", errno);
-    if (sync == Sync::yes) ::fsync(folder_);
 }
 
 }  // namespace runner

@@ -2,7 +2,7 @@
 // of the events so far, replaced whole, for those who only want to know how it stands.
 //
 // An event is written before the snapshot that includes it, so that a snapshot is at worst behind; it says up to which byte
-// of the events it goes. State changes are synced to disk; progress is not.
+// of the events it goes. The last event is synced to disk before anybody is told of the end; the snapshot never is.
 #pragma once
 
 #include <boost/json.hpp>
@@ -26,13 +26,17 @@ public:
     /// Members that stand in `detail` of the snapshot from here on.
     boost::json::object &detail() noexcept { return detail_; }
 
-    /// Keeps some disk space, so that the last word can be written on a full disk; and gives it back.
+    /// Keeps some disk space, so that requests and the last word can be written on a full disk; and gives it back.
     void reserve_room();
     void release_room();
 
+    /// Somebody is removing the folder, or has: there is no way left to ask for a stop, nor a place for an asset. What is
+    /// written then goes to the events only, which may be gone, too; nothing is made anew under the remover's hands.
+    bool is_removed() const noexcept;
+
 private:
     void append(const std::string &line);
-    void write_snapshot(Sync sync);
+    void write_snapshot();
     bool make_room(const litbuild::Error &error);
 
     std::string object_;

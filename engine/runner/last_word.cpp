@@ -88,7 +88,7 @@ int Supervisor::last_word()
             break;
         } catch (const litbuild::Error &) {
             // Nowhere to say it. Space may come back; after a minute the build is told as lost, which is what it is.
-            if (attempt == 60) break;
+            if (attempt == 60 || journal_.is_removed()) break;
             ::poll(nullptr, 0, 1000);
         }
     }

@@ -50,6 +50,37 @@ void claim(const runner::Setup &setup, int folder, const std::string &identity)
         throw litbuild::os_error(setup.object(), "write its token", errno);
 }
 
+/// What names this process for ever, and where to look for its tree once it is gone. What is 0 is left out.
+std::string identity()
+{
+    std::string out;
+    const auto line = [&](const char *key, uint64_t value) {
+        if (value != 0) out += std::string(key) + " " + std::to_string(value) + "\n";
+    };
+    const auto start_of = [](pid_t pid) {
+        const auto stat = litbuild::linux_::stat_of(pid);
+        return stat ? stat->start : 0;
+    };
+    const pid_t self = ::getpid(), adopter = ::getppid();
+    line("pid", static_cast<uint64_t>(self));
+    line("start", start_of(self));
+    line("adopter", static_cast<uint64_t>(adopter));
+    line("adopter-start", start_of(adopter));
+    line("surroundings", litbuild::linux_::surroundings_of(self));
+    line("user", ::geteuid());
+    return out;
+}
+
+/// Goes on in a child, and returns there once it has been adopted.
+void detach(const std::string &object)
+{
+    const pid_t parent = ::getpid();
+    const pid_t child = ::fork();
+    if (child < 0) throw litbuild::os_error(object, "go on in the background", errno);
+    if (child > 0) ::_exit(0);
+    while (::getppid() == parent) ::usleep(20);
+}
+
 int run(runner::Setup &setup)
 {
     const Descriptor folder(::open(setup.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -63,10 +94,8 @@ int run(runner::Setup &setup)
     sigset_t requests;
     ::sigfillset(&requests);
     ::sigprocmask(SIG_SETMASK, &requests, nullptr);
-    const pid_t pid = ::getpid();
-    const auto stat = litbuild::linux_::stat_of(pid);
-    const std::string start = std::to_string(stat ? stat->start : 0);
-    claim(setup, folder.get(), "pid " + std::to_string(pid) + "\nstart " + start + "\n");
+    const std::string lines = identity();
+    claim(setup, folder.get(), lines);
 
     std::vector<std::string> names;
     for (const runner::StepSpec &step : setup.steps) names.push_back(step.name);
@@ -76,7 +105,7 @@ int run(runner::Setup &setup)
     if (!error && detail.is_object()) journal.detail() = detail.as_object();
     runner::Supervisor supervisor(setup, journal, folder.get());
     supervisor.begin();
-    say(setup.ready_fd, "ok " + std::to_string(pid) + " " + start + "\n");
+    say(setup.ready_fd, "ok\n" + lines);
     setup.ready_fd = -1;
     return supervisor.run();
 }
@@ -89,11 +118,7 @@ int main(int argc, char **argv)
     try {
         if (argc != 2) throw Error(Code::invalid, "litbuild-runner: usage: litbuild-runner FOLDER");
         runner::read_spec(setup, argv[1]);
-        if (setup.detach) {
-            const pid_t child = ::fork();
-            if (child < 0) throw litbuild::os_error(setup.object(), "go on in the background", errno);
-            if (child > 0) ::_exit(0);
-        }
+        if (setup.detach) detach(setup.object());
         return run(setup);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "%s\n", e.what());

@@ -1,9 +1,10 @@
 // What the runner is to do: the spec out of build.json, and what its controller tells it in the environment.
 //
 // Variables of the controller, all optional; none reaches the steps:
-//   LITBUILD_RUNNER_READY       descriptor for the runner's word: "ok PID START\n" or "error SENTENCE\n"
+//   LITBUILD_RUNNER_READY       descriptor for the runner's word: "ok\n" and the lines below, or "error SENTENCE\n"
 //   LITBUILD_RUNNER_DETACH      1: go on in a child, so that the launching process has none to wait for
-//   LITBUILD_RUNNER_TOKEN       the controller's token; the lines "pid N" and "start N" are added, and it is kept in
+//   LITBUILD_RUNNER_TOKEN       the controller's token; lines "KEY N" are added: pid, start, adopter (who gets the orphans
+//                               once the runner is gone), adopter-start, surroundings, user; it is kept in
 //                               `.control/token` before the runner is ready
 //   LITBUILD_RUNNER_DETAIL      JSON object for the status
 //   LITBUILD_RUNNER_KILL_GROUP  folder of a version 2 control group that holds the steps and may be killed as one

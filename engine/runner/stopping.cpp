@@ -83,7 +83,8 @@ void Supervisor::request(const std::string &by, const std::string &reason, const
         status.stopped_by = by;
         status.reason = reason;
         verdict_ = Verdict{State::stopped, std::nullopt, 0, ""};
-        write("stopping", {{"stopped_by", by}, {"reason", reason}}, Sync::yes);
+        // Not synced: nothing may hold up the stop, and the request that lies in the folder is.
+        write("stopping", {{"stopped_by", by}, {"reason", reason}}, Sync::no);
     }
     begin_stop(plan);
 }
@@ -114,6 +115,10 @@ void Supervisor::next_plan_step()
         phase_ = Phase::killing;
         plan_due_ = Clock::now() + std::max<std::chrono::nanoseconds>(plan_.back().grace, 1s);
         kill_pass();
+        // No request can hasten a kill. Closed here, where it costs nothing: the kernel takes some 5 ms over it, which who
+        // waits for the end of this process would wait too.
+        watch_.reset();
+        look_due_ = {};
         return;
     }
     plan_due_ = Clock::now() + step.grace;
@@ -133,13 +138,19 @@ void Supervisor::next_plan_step()
 
 void Supervisor::kill_pass()
 {
-    if (!group_ || !group_.populated()) {
+    const bool populated = group_.populated();
+    if (!populated && group_ && more_to_reap_ && passes_for_the_dead_ > 0) {
+        // Who is only to be reaped need not be looked for; and that does not go on for ever.
+        --passes_for_the_dead_;
+    } else if (!populated) {
         kill_by_descent();
     } else {
         group_.kill();
-        // The kernel's kill does not reach a process whose first thread has ended while others live (seen on 6.18).
-        if (kill_pause_ > 1ms)
+        // The kernel's kill does not reach a process whose first thread has ended while others live (seen on 6.18). To look
+        // at each costs more than the kill, so it is done where that has stopped getting on.
+        if (killed_before_ == killed_)
             for (const Held &held : litbuild::linux_::members_of(group_)) litbuild::linux_::send(held, SIGKILL);
+        killed_before_ = killed_;
     }
     kill_again_ = Clock::now() + kill_pause_;
     kill_pause_ = std::min<Milliseconds>(kill_pause_ * 2, survivors_named_ ? 1000ms : 50ms);
@@ -199,7 +210,7 @@ void Supervisor::time_limit_reached()
     status.state = State::stopping;
     status.reason = text;
     verdict_ = Verdict{State::failed, std::nullopt, 0, text};
-    write("stopping", {{"reason", text}}, Sync::yes);
+    write("stopping", {{"reason", text}}, Sync::no);
     begin_stop(setup_.stop);
 }
 

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +36,7 @@ namespace {
 constexpr size_t most_steps = 1000;
 constexpr int most_reaped_at_once = 64;
 constexpr auto progress_interval = 500ms;
+constexpr auto look_interval = 2s;
 
 std::string signal_text(int signal)
 {
@@ -41,10 +44,24 @@ std::string signal_text(int signal)
     return "signal " + std::to_string(signal) + (name ? " (SIG" + std::string(name) + ")" : "");
 }
 
+/// On these file systems nobody tells what other hosts change.
+bool is_shared_by_hosts(int folder)
+{
+    struct statfs info{};
+    if (::fstatfs(folder, &info) != 0) return false;
+    constexpr uint32_t nfs = 0x6969, smb = 0x517b, smb2 = 0xfe534d42, cifs = 0xff534d42, fuse = 0x65735546, plan9 = 0x01021997,
+                       ceph = 0x00c36400, lustre = 0x0bd00bd0, gpfs = 0x47504653, afs = 0x5346414f, ocfs2 = 0x7461636f,
+                       gfs2 = 0x01161970, beegfs = 0x19830326;
+    for (const uint32_t kind : {nfs, smb, smb2, cifs, fuse, plan9, ceph, lustre, gpfs, afs, ocfs2, gfs2, beegfs})
+        if (static_cast<uint32_t>(info.f_type) == kind) return true;
+    return false;
+}
+
 // The pages of the start are not needed while the build runs. Only what is mapped read-only is given back: it comes from
 // the page cache again when it is needed. A program that the loader moved (a sanitizer's) is left as it is.
 void give_back_pages()
 {
+    ::malloc_trim(0);
     const auto *header = reinterpret_cast<const ElfW(Phdr) *>(::getauxval(AT_PHDR));
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
     for (size_t i = 0; i < ::getauxval(AT_PHNUM); ++i) {
@@ -80,6 +97,9 @@ Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
     watch_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     const std::string control = "/proc/self/fd/" + std::to_string(folder) + "/.control";
     if (watch_) ::inotify_add_watch(watch_.get(), control.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
+    // The first that is heard of a removal of the whole: our own open pipe keeps the folder it is in from telling.
+    if (watch_) ::inotify_add_watch(watch_.get(), (control + "/report").c_str(), IN_ATTRIB);
+    if (is_shared_by_hosts(folder)) look_due_ = Clock::now() + look_interval;
 
     journal_.status().state = State::running;
     if (setup.time_limit > 0ms) build_due_ = Clock::now() + setup.time_limit;
@@ -308,6 +328,11 @@ void Supervisor::advance()
     const Clock::time_point now = Clock::now();
     const auto is_due = [&](Clock::time_point time) { return time != Clock::time_point{} && now >= time; };
     if (progress_pending_ && is_due(progress_due_)) tell_progress();
+    if (is_due(look_due_)) {
+        look_due_ = is_shared_by_hosts(folder_) ? now + look_interval : Clock::time_point{};
+        read_requests();
+        if (journal_.is_removed()) request("nobody", "its folder was removed", setup_.stop);
+    }
     if (!verdict_ && (is_due(step_due_) || is_due(build_due_))) time_limit_reached();
     if (phase_ == Phase::lingering && is_due(linger_due_)) begin_stop(setup_.stop);
     if (phase_ == Phase::stopping && (is_due(plan_due_) || is_due(kill_at_))) next_plan_step();
@@ -323,6 +348,7 @@ Supervisor::Clock::time_point Supervisor::next_due() const
         if (time != Clock::time_point{} && (next == Clock::time_point{} || time < next)) next = time;
     };
     if (progress_pending_) add(progress_due_);
+    add(look_due_);
     if (!verdict_) {
         add(step_due_);
         add(build_due_);
@@ -363,6 +389,7 @@ void Supervisor::sleep()
         while (::read(watch_.get(), events_read, sizeof events_read) > 0) {
         }
         look = true;
+        if (::faccessat(folder_, ".control/report", F_OK, AT_SYMLINK_NOFOLLOW) != 0) look_due_ = Clock::now() + 100ms;
     }
     signalfd_siginfo asked{};
     for (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;)

@@ -14,7 +14,8 @@
 //   ended      The tree is empty: no child is left (this process is its subreaper, so every orphan of the tree becomes its
 //              child) and the control group, where there is one, is not populated. The last word is written.
 //
-// One thread; sleeps in one poll() without a timeout while nothing is due. No signal is handled: they are read from a
+// One thread; sleeps in one poll() without a timeout while nothing is due. Only on a file system that hosts share, requests
+// are looked for every two seconds, for nothing tells of those that come from elsewhere. No signal is handled: they are read from a
 // signalfd, so that no order of events is special.
 #pragma once
 
@@ -94,15 +95,18 @@ private:
     bool more_to_reap_ = false;
 
     std::set<std::string> requests_;
+    Clock::time_point look_due_{};   ///< for requests that nothing tells of; never where there are none such
     litbuild::StopPlan plan_;
     size_t plan_at_ = 0;
     Clock::time_point stop_began_{};
     Clock::time_point plan_due_{};   ///< end of the grace of the plan's current step
     Clock::time_point kill_at_{};    ///< the kill comes no later
     Clock::time_point kill_again_{};
-    std::chrono::milliseconds kill_pause_{1};
+    std::chrono::milliseconds kill_pause_{5};
     bool survivors_named_ = false;
     uint64_t killed_ = 0;
+    std::optional<uint64_t> killed_before_;   ///< of the pass before
+    int passes_for_the_dead_ = 8;
     uint64_t escaped_ = 0;
 
     Clock::time_point build_due_{}, step_due_{}, linger_due_{};

@@ -118,7 +118,12 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     }
     StopReport report;
     const std::optional<std::string> token = wait_for_token(core, call, name_);
-    if (token) report = core.processes->stop(call, *token, core.uuid(call, name_), plan);
+    // Without a token the launch was cut short; what there is of it goes by the uuid alone.
+    try {
+        report = core.processes->stop(call, token.value_or(""), core.uuid(call, name_), plan);
+    } catch (const Error &) {
+        if (token) throw;
+    }
     while (report.outcome == StopOutcome::requested && is_active(core.status(core.bounded(Call()), name_).state)) {
         if (call.expired()) return result(name_, Outcome::requested, std::move(report));
         if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled; the request stands");

@@ -79,7 +79,8 @@ std::string to_json(const StopResult &result, const BuildName &build)
         survivors.push_back({{"pid", info.pid},
                              {"command", info.command},
                              {"state", info.state ? json::value(std::string(1, info.state)) : json::value(nullptr)},
-                             {"where", text_value(info.where)}});
+                             {"where", text_value(info.where)},
+                             {"doubt", text_value(info.doubt)}});
     return json::serialize(json::object{
         {"team", build.team},
         {"runid", build.runid},

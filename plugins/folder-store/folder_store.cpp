@@ -245,7 +245,14 @@ void FolderStore::write_control(const Call &call, const BuildName &build, std::s
     in_its_folder(call, build, [&](const Path &folder) {
         const Path control = folder / ".control";
         if (fs_->make_dir(control)) fs_->sync_dir(folder);
-        fs_->replace_file(control / name, content, Durable::yes);
+        try {
+            fs_->replace_file(control / name, content, Durable::yes);
+        } catch (const Error &error) {
+            // Who wants to stop a build that has filled the disk must be heard: its runner keeps some room for that.
+            if (error.code() != Code::no_space || fs_->look(control / ".room").kind != Kind::folder) throw;
+            fs_->remove_tree(control / ".room");
+            fs_->replace_file(control / name, content, Durable::yes);
+        }
     });
 }
 

@@ -62,6 +62,13 @@ std::string below(const std::string &mount, const std::string &group)
     return mount + (group == "/" ? "" : group) + "/litbuild";
 }
 
+constexpr int most_attempts = 8;
+
+std::string group_name(const std::string &base, const std::string &uuid, int attempt)
+{
+    return base + "/" + uuid + "." + std::to_string(attempt);
+}
+
 bool set(const std::string &group, const char *file, uint64_t value)
 {
     return Cgroup::open(group).write(file, std::to_string(value));
@@ -96,8 +103,8 @@ std::string Containers::make_in_one_of(const std::vector<std::string> &bases, co
     for (const std::string &base : bases) {
         ::mkdir(base.c_str(), 0755);
         // A group is used once: where one of that name is left over, the next name is taken.
-        for (int attempt = 1; attempt <= 8; ++attempt) {
-            const std::string path = base + "/" + uuid + "." + std::to_string(attempt);
+        for (int attempt = 1; attempt <= most_attempts; ++attempt) {
+            const std::string path = group_name(base, uuid, attempt);
             Cgroup group = Cgroup::make(path);
             if (!group && errno == EEXIST) continue;
             if (!group) break;
@@ -155,6 +162,16 @@ Containment Containers::make(const std::string &uuid, const Limits &limits, bool
     detail["containment"] = isolated ? "pid-namespace" : out.kill_group.empty() ? "subreaper" : "cgroup";
     if (!had.empty()) detail["limits"] = had;
     out.detail = boost::json::serialize(detail);
+    return out;
+}
+
+std::vector<std::string> Containers::groups_of(const std::string &uuid) const
+{
+    std::vector<std::string> out;
+    for (const std::vector<std::string> *bases : {&kill_bases_, &pids_bases_, &memory_bases_})
+        for (const std::string &base : *bases)
+            for (int attempt = 1; attempt <= most_attempts; ++attempt)
+                if (const std::string path = group_name(base, uuid, attempt); ::access(path.c_str(), F_OK) == 0) out.push_back(path);
     return out;
 }
 

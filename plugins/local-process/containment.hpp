@@ -32,6 +32,8 @@ public:
     /// Makes the groups of one launch. A limit that no group can hold falls to an rlimit, and `detail` says so.
     /// `isolated`: each step is in a pid namespace too; for the detail.
     Containment make(const std::string &uuid, const Limits &limits, bool isolated) const;
+    /// The groups that there are of the launches of one build.
+    std::vector<std::string> groups_of(const std::string &uuid) const;
     static void remove(const std::vector<std::string> &groups);
 
 private:

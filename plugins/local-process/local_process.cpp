@@ -85,10 +85,8 @@ public:
         token.cgroup_inode = containment.kill_group_inode;
         token.groups = containment.groups;
         try {
-            const Started started =
-                spawn_runner(call, object, spec.command, environment_for(spec, containment, token, isolated));
-            token.pid = started.pid;
-            token.start = started.start;
+            token = Token::parse(token.text() +
+                                 spawn_runner(call, object, spec.command, environment_for(spec, containment, token, isolated)));
         } catch (...) {
             Containers::remove(containment.groups);
             throw;
@@ -108,7 +106,7 @@ public:
     StopReport stop(const Call &call, const std::string &text, const std::string &uuid,
                     std::span<const StopStep> plan) override
     {
-        const Token token = Token::parse(text);
+        const Token token = text.empty() ? cut_short(uuid) : Token::parse(text);
         const Clock::time_point begin = Clock::now();
         StopReport report;
         if (token.uuid != uuid) throw Error(Code::corrupt, "token: is of another build (" + token.uuid + ")");
@@ -132,6 +130,7 @@ public:
             if (!was_running) report.outcome = StopOutcome::already;
             Containers::remove(token.groups);
         }
+        if (!was_running && report.outcome != StopOutcome::incomplete) doubt(token, report);
         report.took = Clock::now() - begin;
         return report;
     }
@@ -218,6 +217,20 @@ private:
         if (token.cgroup.empty()) return Cgroup();
         Cgroup group = Cgroup::open(token.cgroup);
         return group && group.inode() == token.cgroup_inode ? std::move(group) : Cgroup();
+    }
+
+    /// Stands for the token of a launch that died before it had one: the groups by their name, everybody else by the mark.
+    Token cut_short(const std::string &uuid) const
+    {
+        Token out = here_;
+        out.uuid = uuid;
+        out.groups = containers_.groups_of(uuid);
+        for (const std::string &group : out.groups)
+            if (const Cgroup found = Cgroup::open(group); out.cgroup.empty() && found.can_kill()) {
+                out.cgroup = group;
+                out.cgroup_inode = found.inode();
+            }
+        return out;
     }
 
     /// Every living process of the build but the runner: by group, by mark, and by descent where the runner is held.
@@ -329,6 +342,30 @@ private:
                 pause_for(std::chrono::milliseconds(20));
             }
         }
+    }
+
+    /// Where a runner was killed and no group held its tree, a process may be left that bears no mark. All such are among
+    /// what the runner's adopter has got since; where somebody there cannot be told from one, that is said, for neither
+    /// "stopped" nor a signal would be right.
+    static void doubt(const Token &token, StopReport &report)
+    {
+        if (!token.cgroup.empty() || token.adopter == 0) return;
+        // An adopter that is gone has left them to its own, at last to init.
+        const pid_t adopter = linux_::hold(token.adopter, token.adopter_start) ? token.adopter : 1;
+        const auto may_be_ours = [&](pid_t pid) {
+            const auto stat = linux_::stat_of(pid);
+            return stat && stat->state != 'Z' && stat->start >= token.start && linux_::user_of(pid) == token.user &&
+                   linux_::surroundings_of(pid) == token.surroundings && !linux_::has_environment(pid, "LITBUILD_UUID=");
+        };
+        for (const pid_t pid : linux_::children_of(adopter)) {
+            if (!may_be_ours(pid)) continue;
+            // In the middle of exec a process shows no environment.
+            pause_for(std::chrono::milliseconds(10));
+            if (!may_be_ours(pid)) continue;
+            report.survivors.push_back(describe(pid));
+            report.survivors.back().doubt = "whether it is of the build only the runner could tell, and that was killed";
+        }
+        if (!report.survivors.empty()) report.outcome = StopOutcome::incomplete;
     }
 
     static void pause_for(std::chrono::milliseconds time)

@@ -6,8 +6,6 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include <charconv>
-
 #include <litbuild/linux/descriptor.hpp>
 
 namespace local_process {
@@ -89,7 +87,7 @@ std::string listen(const Call &call, const std::string &object, const Descriptor
 
 }  // namespace
 
-Started spawn_runner(const Call &call, const std::string &object, const std::vector<std::string> &command,
+std::string spawn_runner(const Call &call, const std::string &object, const std::vector<std::string> &command,
                      const std::vector<std::string> &environment)
 {
     int ends[2];
@@ -126,13 +124,7 @@ Started spawn_runner(const Call &call, const std::string &object, const std::vec
     // Only this child, by its number; where the host reaps everything, there is nothing left to wait for.
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
-    Started out;
-    if (word.rfind("ok ", 0) == 0) {
-        const char *const end = word.data() + word.size();
-        const auto [at, error] = std::from_chars(word.data() + 3, end, out.pid);
-        if (error == std::errc{} && at < end) std::from_chars(at + 1, end, out.start);
-        if (out.pid > 0 && out.start > 0) return out;
-    }
+    if (word.rfind("ok\n", 0) == 0) return word.substr(3);
     while (!word.empty() && word.back() == '\n') word.pop_back();
     if (word.rfind("error ", 0) == 0) throw Error(Code::unavailable, word.substr(6));
     throw Error(Code::unavailable, object + ": the runner ended without a word");

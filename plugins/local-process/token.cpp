@@ -59,6 +59,10 @@ Token Token::parse(const std::string &text)
         if (key == "cgroup-inode") out.cgroup_inode = number();
         if (key == "pid") out.pid = static_cast<pid_t>(number());
         if (key == "start") out.start = number();
+        if (key == "adopter") out.adopter = static_cast<pid_t>(number());
+        if (key == "adopter-start") out.adopter_start = number();
+        if (key == "surroundings") out.surroundings = number();
+        if (key == "user") out.user = static_cast<uid_t>(number());
     }
     // A torn record names nobody, and nobody is signalled on its word.
     if (out.host.empty() || out.boot.empty() || out.pid <= 0 || out.start == 0 || out.uuid.empty())
@@ -82,6 +86,10 @@ std::string Token::text() const
     for (const std::string &group : groups) add("group", group);
     add("pid", std::to_string(pid));
     add("start", std::to_string(start));
+    add("adopter", std::to_string(adopter));
+    add("adopter-start", std::to_string(adopter_start));
+    add("surroundings", std::to_string(surroundings));
+    add("user", std::to_string(user));
     return out;
 }
 

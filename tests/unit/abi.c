@@ -210,13 +210,14 @@ AT(lb_stop_step, struct_size, 0);
 AT(lb_stop_step, signal, 4);
 AT(lb_stop_step, grace_ns, 8);
 
-SIZE(lb_process_info, 48);
+SIZE(lb_process_info, 64);
 SIZED(lb_process_info);
 AT(lb_process_info, struct_size, 0);
 AT(lb_process_info, state, 4);
 AT(lb_process_info, pid, 8);
 AT(lb_process_info, command, 16);
 AT(lb_process_info, where, 32);
+AT(lb_process_info, doubt, 48);
 
 SIZE(lb_stop_report, 56);
 SIZED(lb_stop_report);

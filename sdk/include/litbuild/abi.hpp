@@ -379,6 +379,7 @@ inline lb_stop_report to_c(const StopReport &report, std::vector<lb_process_info
         raw.pid = info.pid;
         raw.command = str(info.command);
         raw.where = str(info.where);
+        raw.doubt = str(info.doubt);
         survivors.push_back(raw);
     }
     lb_stop_report out = sized<lb_stop_report>();
@@ -402,7 +403,8 @@ inline StopReport from_c(const lb_stop_report *from)
     out.took = std::chrono::nanoseconds(raw.took_ns);
     out.mechanism = text(raw.mechanism);
     for_each(raw.survivors, raw.survivor_count, [&](const lb_process_info &info) {
-        out.survivors.push_back({info.pid, static_cast<char>(info.state), text(info.command), text(info.where)});
+        out.survivors.push_back({info.pid, static_cast<char>(info.state), text(info.command), text(info.where),
+                                 text(info.doubt)});
     });
     return out;
 }

@@ -394,6 +394,7 @@ typedef struct lb_process_info {
     int64_t pid;
     lb_str command;
     lb_str where;             /* what it hangs in; empty: not known */
+    lb_str doubt;             /* why it may be none of the build's after all; empty: it is the build's */
 } lb_process_info;
 
 typedef struct lb_stop_report {
@@ -421,7 +422,8 @@ typedef struct lb_process_controller {
     int32_t (*probe)(void *self, const lb_call *, lb_str token, lb_probe_fn, void *ctx, lb_error *);
     /* Carries out the plan. The request already lies in the build's folder (`.control/stop.*`), where the runner reads
      * it; this call tells the runner to look, and ends the whole tree itself if the runner is gone or does not answer.
-     * `uuid` is the build's; it stands in the environment of every process of the build as LITBUILD_UUID. */
+     * `uuid` is the build's; it stands in the environment of every process of the build as LITBUILD_UUID.
+     * An empty token: the launching process died before there was one; the uuid alone tells what may be left. */
     int32_t (*stop)(void *self, const lb_call *, lb_str token, lb_str uuid, const lb_stop_step *plan, size_t plan_count,
                     lb_stop_report_fn, void *ctx, lb_error *);
     /* Waits until the command has ended, or the deadline; then as `probe`. */

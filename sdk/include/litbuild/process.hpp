@@ -61,6 +61,7 @@ struct ProcessInfo {
     char state = 0;        ///< as ps shows it; 0: not known
     std::string command;
     std::string where;     ///< what it hangs in; empty: not known
+    std::string doubt{};   ///< why it may be none of the build's after all; empty: it is the build's
 };
 
 struct StopReport {
@@ -81,7 +82,8 @@ public:
     /// Starts the command so that it outlives this process; returns the token, at most 4096 bytes.
     virtual std::string launch(const Call &call, const LaunchSpec &spec) = 0;
     virtual Probe probe(const Call &call, const std::string &token) = 0;
-    /// Ends every process of the launch by the plan. The request already lies in the build's folder.
+    /// Ends every process of the launch by the plan. The request already lies in the build's folder. `token` is empty where
+    /// the launching process died before there was one; then `uuid` alone tells what may be left of the launch.
     virtual StopReport stop(const Call &call, const std::string &token, const std::string &uuid,
                             std::span<const StopStep> plan) = 0;
     /// Waits until the command has ended or the deadline has passed; then as probe().

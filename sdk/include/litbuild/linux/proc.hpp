@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -164,7 +165,26 @@ inline std::vector<pid_t> numbers_in(const char *folder)
     return out;
 }
 
-/// Whether the environment of the process holds NAME=value. Asks its threads where the leader has ended already, for then
+/// Where a process lives that no fork and no exec changes, as one number: its control groups and its login. Only who may
+/// write to other groups (root, mostly) leaves them.
+inline uint64_t surroundings_of(pid_t pid)
+{
+    uint64_t hash = 14695981039346656037ull;   // FNV-1a, 64 bits
+    for (const char *file : {"cgroup", "sessionid"})
+        for (const char c : slurp(proc_path(pid, file).c_str()).value_or(""))
+            hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+    return hash;
+}
+
+/// The user that a process acts as; nothing where there is no such process.
+inline std::optional<uid_t> user_of(pid_t pid)
+{
+    struct stat info{};
+    if (::stat(("/proc/" + std::to_string(pid)).c_str(), &info) != 0) return std::nullopt;
+    return info.st_uid;
+}
+
+/// Whether the environment of the process holds NAME=value; of an `assignment` that ends in '=', whatever the value. Asks its threads where the leader has ended already, for then
 /// /proc/PID/environ cannot be read although the process lives.
 inline bool has_environment(pid_t pid, std::string_view assignment)
 {
@@ -173,7 +193,7 @@ inline bool has_environment(pid_t pid, std::string_view assignment)
         while ((at = environment.find(assignment, at)) != std::string::npos) {
             const size_t end = at + assignment.size();
             const bool starts = at == 0 || environment[at - 1] == '\0';
-            if (starts && (end == environment.size() || environment[end] == '\0')) return true;
+            if (starts && (assignment.back() == '=' || end == environment.size() || environment[end] == '\0')) return true;
             ++at;
         }
         return false;

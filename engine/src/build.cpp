@@ -1,24 +1,15 @@
-#include <poll.h>
-
 #include "core.hpp"
 
 namespace litbuild {
 
 using detail::Core;
+using detail::pause;
 
 namespace {
 
 void check_tags(const std::vector<std::string> &tags)
 {
     for (const std::string &tag : tags) check_tag(tag);
-}
-
-/// Sleeps up to `time`, the deadline, or until cancelled.
-void pause(const Call &call, std::chrono::milliseconds time)
-{
-    pollfd wait{call.cancel_fd(), POLLIN, 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.left(time));
-    ::poll(&wait, 1, static_cast<int>(std::min(left, time).count()));
 }
 
 }  // namespace
@@ -48,20 +39,32 @@ std::vector<std::string> Build::edit_tags(const std::vector<std::string> &add, c
 std::filesystem::path Build::archive(Call call) const
 {
     const Call bounded = core_->bounded(call);
-    const Entry entry = core_->store->find(bounded, name_);
-    if (entry.archived) return entry.path;
-    const Status status = core_->status(bounded, name_);
-    const std::string object = to_string(name_);
-    if (is_active(status.state))
-        throw Error(Code::refused, object + ": is " + name(status.state) + "; stop it before archiving");
-    if (status.state == State::lost && !status.message.empty())
-        throw Error(Code::refused, object + ": is lost, but " + status.message + "; stop it before archiving");
-    return core_->store->archive(bounded, name_).path;
+    // What is archived already the store may still have to tidy up after.
+    if (!core_->store->find(bounded, name_).archived)
+        detail::refuse_where_alive(name_, core_->standing(bounded, name_), "archiving");
+    return core_->store->archive(call, name_).path;
 }
 
 std::filesystem::path Build::restore(Call call) const
 {
-    return core_->store->restore(core_->bounded(call), name_).path;
+    core_->store->find(core_->bounded(call), name_);
+    return core_->store->restore(call, name_).path;
+}
+
+void Build::remove(Call call) const
+{
+    const Call bounded = core_->bounded(call);
+    if (!core_->store->find(bounded, name_).archived)
+        throw Error(Code::refused, to_string(name_) + ": is not archived; archive it before removing");
+    detail::Standing standing;
+    try {
+        standing = core_->standing(bounded, name_);
+    } catch (const Error &e) {
+        // What is damaged is not kept for ever by its damage.
+        if (e.code() != Code::corrupt) throw;
+    }
+    detail::refuse_where_alive(name_, standing, "removing");
+    core_->store->remove(call, name_);
 }
 
 Status Build::get_status(Call call) const

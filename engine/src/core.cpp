@@ -1,5 +1,6 @@
 #include "core.hpp"
 
+#include <poll.h>
 #include <pwd.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
@@ -108,6 +109,11 @@ std::string read_identity(const Core &core, const Call &call, const BuildName &b
     return text;
 }
 
+std::string living(uint64_t count)
+{
+    return std::to_string(count) + (count == 1 ? " process lives on" : " processes live on");
+}
+
 /// A build that has no runner yet: whether who launched it still can start one.
 std::string launcher_gone(const Core &core, const Call &call, const BuildName &build)
 {
@@ -135,31 +141,31 @@ std::string launcher_gone(const Core &core, const Call &call, const BuildName &b
 
 }  // namespace
 
-Status Core::status(const Call &call, const BuildName &build) const
+Standing Core::standing(const Call &call, const BuildName &build) const
 {
-    Status out = status_source->status(call, build);
-    if (!is_active(out.state)) return out;
+    const Status first = status_source->status(call, build);
+    if (!is_active(first.state)) return {first};
     std::string evidence;
     uint64_t left_overs = 0;
     if (const std::optional<std::string> token = control(call, build, control::token)) {
         const Probe probe = processes->probe(call, *token);
-        if (probe.life != Life::gone) return out;
+        if (probe.life != Life::gone) return {first};
         evidence = probe.evidence;
         left_overs = probe.left_overs;
     } else {
         evidence = launcher_gone(*this, call, build);
-        if (evidence.empty()) return out;
+        if (evidence.empty()) return {first};
     }
     // It may have ended, and said so, between the two looks; then its word counts.
-    const Status again = status_source->status(call, build);
-    if (!is_active(again.state)) return again;
-    out = again;
-    out.state = State::lost;
-    out.error = evidence;
-    out.current_step.reset();
-    for (Step &step : out.steps)
+    Standing out{status_source->status(call, build)};
+    if (!is_active(out.status.state)) return out;
+    out.left_overs = left_overs;
+    out.status.state = State::lost;
+    out.status.error = evidence;
+    out.status.current_step.reset();
+    for (Step &step : out.status.steps)
         if (step.state == State::running) step.state = State::lost;
-    if (left_overs > 0) out.message = std::to_string(left_overs) + " processes live on; stop ends them";
+    if (left_overs > 0) out.status.message = living(left_overs) + "; stop ends them";
     return out;
 }
 
@@ -175,6 +181,23 @@ std::string Core::uuid(const Call &call, const BuildName &build) const
 void Core::log(int level, const std::string &line) const
 {
     if (config.log) config.log(level, line);
+}
+
+void refuse_where_alive(const BuildName &build, const Standing &standing, const char *doing)
+{
+    const std::string object = to_string(build);
+    const std::string advice = std::string("; stop it before ") + doing;
+    const State state = standing.status.state;
+    if (is_active(state)) throw Error(Code::refused, object + ": is " + name(state) + advice);
+    if (standing.left_overs > 0)
+        throw Error(Code::refused, object + ": is lost, but " + living(standing.left_overs) + advice);
+}
+
+void pause(const Call &call, std::chrono::milliseconds time)
+{
+    pollfd wait{call.cancel_fd(), POLLIN, 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.left(time));
+    ::poll(&wait, 1, static_cast<int>(std::min(left, time).count()));
 }
 
 std::string new_uuid()

@@ -9,6 +9,11 @@
 
 namespace litbuild::detail {
 
+struct Standing {
+    Status status;
+    uint64_t left_overs = 0;   ///< processes of a lost build that are alive
+};
+
 struct Core {
     Config config;
     std::filesystem::path runner;
@@ -24,7 +29,8 @@ struct Core {
     Call bounded(const Call &call) const;
 
     /// Status with what can be derived: `lost` where the process is gone and left no word.
-    Status status(const Call &call, const BuildName &build) const;
+    Status status(const Call &call, const BuildName &build) const { return standing(call, build).status; }
+    Standing standing(const Call &call, const BuildName &build) const;
     /// A control file's content; nothing where it is not there.
     std::optional<std::string> control(const Call &call, const BuildName &build, std::string_view name) const;
     std::string uuid(const Call &call, const BuildName &build) const;
@@ -37,6 +43,12 @@ inline constexpr const char *token = "token";
 inline constexpr const char *verdict = "stopped";   ///< what an engine says of a build whose runner cannot
 inline constexpr const char *stop = "stop.";        ///< one request each: this and a uuid
 }  // namespace control
+
+/// Throws Code::refused where processes of the build are alive, or may be; `doing`: "archiving".
+void refuse_where_alive(const BuildName &build, const Standing &standing, const char *doing);
+
+/// Sleeps up to `time`, the deadline, or until cancelled.
+void pause(const Call &call, std::chrono::milliseconds time);
 
 std::string new_uuid();
 /// "user@host" of this process.

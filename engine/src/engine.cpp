@@ -25,71 +25,36 @@ std::vector<std::string> Engine::teams(Call call) const
     return out;
 }
 
+std::vector<TeamFinding> Engine::examine(const std::string &team, Repair repair, Call call) const
+{
+    std::vector<TeamFinding> out;
+    const auto look_at = [&](const std::string &each) {
+        core_->store->examine(call, each, repair, [&](const Finding &found) {
+            out.push_back({each, found});
+            return true;
+        });
+    };
+    if (!team.empty()) {
+        check_team(team);
+        look_at(team);
+        return out;
+    }
+    for (const std::string &each : teams(call)) {
+        try {
+            look_at(each);
+        } catch (const Error &e) {
+            // One team that cannot be looked at does not hide the others.
+            if (e.code() != Code::denied && e.code() != Code::corrupt) throw;
+            out.push_back({each, {Finding::State::left, 0, "unreadable", e.what(), "see to it that it can be read"}});
+        }
+    }
+    return out;
+}
+
 std::vector<PluginInfo> Engine::plugins() const
 {
     std::vector<PluginInfo> out;
     for (const detail::Candidate &candidate : core_->registry.all()) out.push_back(candidate.info);
-    return out;
-}
-
-namespace {
-
-bool has_tag(const std::vector<std::string> &tags, const std::optional<std::string> &tag)
-{
-    return !tag || std::find(tags.begin(), tags.end(), *tag) != tags.end();
-}
-
-/// Calls `each` with the entries that the filter lets pass, what was read of them for it, until the limit.
-template <class Each>
-void for_each_build(const Core &core, const std::string &team, const Filter &filter, const Call &given, bool all, Each each)
-{
-    check_team(team);
-    if (filter.tag) check_tag(*filter.tag);
-    const Call call = core.bounded(given);
-    const bool filtered = filter.tag || filter.state;
-    std::vector<Entry> entries;
-    // First the names, whole: what is read of the builds meanwhile must not move the list under us.
-    core.store->list(call, {team, filter.scope, filter.before, filtered ? 0 : filter.limit}, [&](const Entry &entry) {
-        entries.push_back(entry);
-        return true;
-    });
-    uint64_t given_out = 0;
-    for (const Entry &entry : entries) {
-        if (filter.limit > 0 && given_out == filter.limit) return;
-        call.check(team);
-        Summary summary{{team, entry.runid}, entry.path, entry.archived, {}, {}};
-        try {
-            if (all || filter.tag) summary.tags = core.store->tags(call, summary.name);
-            if (!has_tag(summary.tags, filter.tag)) continue;
-            if (all || filter.state) summary.status = core.status(call, summary.name);
-            if (filter.state && summary.status.state != *filter.state) continue;
-        } catch (const Error &e) {
-            // Gone since it was listed.
-            if (e.code() == Code::not_found) continue;
-            // One damaged build must not hide the others.
-            if (e.code() != Code::corrupt && e.code() != Code::denied) throw;
-            if (filter.tag || (filter.state && *filter.state != State::unknown)) continue;
-            summary.status.error = e.what();
-        }
-        ++given_out;
-        each(std::move(summary));
-    }
-}
-
-}  // namespace
-
-std::vector<Build> Engine::get_builds(const std::string &team, const Filter &filter, Call call) const
-{
-    std::vector<Build> out;
-    for_each_build(*core_, team, filter, call, false,
-                   [&](Summary summary) { out.push_back(Build(core_, std::move(summary.name))); });
-    return out;
-}
-
-std::vector<Summary> Engine::list(const std::string &team, const Filter &filter, Call call) const
-{
-    std::vector<Summary> out;
-    for_each_build(*core_, team, filter, call, true, [&](Summary summary) { out.push_back(std::move(summary)); });
     return out;
 }
 

@@ -13,7 +13,9 @@
 // Code::no_space, Code::corrupt and Code::unsupported is said at it.
 // Manners: the engine installs no signal handler, does not wait for children that it did not start, and changes neither the
 // working directory, the umask nor the environment. A launch raises one SIGCHLD, as posix_spawn would.
-// Deadlines: a call without one gets Config::deadline; wait(), follow() and events() wait as long as it takes.
+// Deadlines: a call without one gets Config::deadline. wait(), follow(), events() and watch() wait as long as it takes, and so
+// do archive(), restore() and remove(), which copy and delete whole trees where the archive lies on another file system; they
+// tell Call::on_progress how far they are.
 #pragma once
 
 #include <chrono>
@@ -112,6 +114,70 @@ struct Summary {
     Status status;
 };
 
+/// Several builds of a team: those that `runs` names, in that order, each once; where there is a filter, only those that it
+/// lets pass. With a filter alone: all that it lets pass, the newest first. With neither: Code::invalid.
+struct Selection {
+    /// Run ids from `first` to `last`, both included; run ids without a build are passed over. `last` 0: this one alone, and
+    /// where it is not there, that is an error of its result.
+    struct Runs {
+        int64_t first = 0;
+        int64_t last = 0;
+    };
+    std::vector<Runs> runs{};
+    /// Its scope counts for stop() and edit_tags(); archive() looks at the main list, restore() and remove() at the archive.
+    std::optional<Filter> filter{};
+};
+
+/// How it went with one of several builds.
+struct BulkResult {
+    BuildName build;
+    std::optional<Error> error{};       ///< why it was not done; none: it was
+    std::filesystem::path path{};       ///< archive, restore, prune: where it is now
+    std::vector<std::string> tags{};    ///< edit_tags: as they are now
+    std::optional<StopResult> stop{};   ///< stop
+};
+
+/// Receives each result as soon as it and those before it are there, in the thread of the call.
+using BulkSink = std::function<void(const BulkResult &)>;
+
+/// Which builds of a team go: those that have ended, and that every criterion which is given lets go. One of `older_than`
+/// and `keep_last` must be given.
+struct Retention {
+    enum class Action {
+        archive,   ///< out of the main list
+        remove,    ///< out of the archive, for ever
+    };
+    enum class Trial {
+        no,
+        yes,   ///< nothing is done; the results say what would be
+    };
+    Action action = Action::archive;
+    /// Ended, or where that is not known, last heard of, longer ago than this. 0: however short.
+    std::chrono::milliseconds older_than{0};
+    /// The newest so many of the list that is worked on (the main list, or the archive), counted by run id, running and
+    /// tagged ones included, stay. 0: none stays for this.
+    uint64_t keep_last = 0;
+    std::vector<std::string> keep_tags{};   ///< builds with one of these stay
+    Trial trial = Trial::no;
+};
+
+/// What Engine::examine() found in a team.
+struct TeamFinding {
+    std::string team;
+    Finding found;
+};
+
+/// What happened to a build.
+struct BuildChange {
+    Change::Kind kind = Change::Kind::watching;
+    BuildName build;                          ///< with Kind::watching the team alone
+    std::optional<Status> status{};           ///< as it was found then; not with Kind::watching and Kind::removed
+    std::chrono::milliseconds delay{0};       ///< with Kind::watching: how late a change may be told; 0: as it happens
+};
+
+/// Receives a change; returns false for "enough".
+using WatchSink = std::function<bool(const BuildChange &)>;
+
 /// As one JSON object on one line: team runid path archived tags state time step steps progress exit error stopped_by reason,
 /// and more. Times are RFC 3339 in UTC; what is not known is null.
 std::string to_json(const Summary &summary);
@@ -131,11 +197,14 @@ public:
     std::vector<std::string> edit_tags(const std::vector<std::string> &add, const std::vector<std::string> &remove = {},
                                        Call call = {}) const;
 
-    /// Hides the build from the main list; returns the new path, also when it is archived already.
-    /// Code::refused: it is running.
+    /// Hides the build from the main list; returns the new path, also when it is archived already. Cancelled, it is where it
+    /// was. Code::refused: it is running.
     std::filesystem::path archive(Call call = {}) const;
     /// The way back, likewise.
     std::filesystem::path restore(Call call = {}) const;
+    /// Removes an archived build with all its files, for ever; its run id stays used. Code::refused: it is not archived, or
+    /// it has processes.
+    void remove(Call call = {}) const;
 
     Status get_status(Call call = {}) const;
     /// Path, tags and status in one.
@@ -203,6 +272,40 @@ public:
     /// the start leaves a build in state `error`, which the sentence names.
     Build launch(const std::string &team, std::string_view spec, Call call = {}) const;
     std::vector<std::string> teams(Call call = {}) const;
+
+    // What Build does, for several builds of a team: a result for each, and one failure hides no other. They throw what
+    // concerns all: Code::invalid (no selection, not a tag), Code::not_found (no such team, or no build in any of the
+    // ranges), Code::cancelled. Past the deadline of the call the builds that are left get Code::timeout for a result.
+    // A call without a deadline gives each build what Build would.
+
+    std::vector<BulkResult> archive(const std::string &team, const Selection &which, const BulkSink &each = {},
+                                    Call call = {}) const;
+    std::vector<BulkResult> restore(const std::string &team, const Selection &which, const BulkSink &each = {},
+                                    Call call = {}) const;
+    std::vector<BulkResult> remove(const std::string &team, const Selection &which, const BulkSink &each = {},
+                                   Call call = {}) const;
+    /// Up to 16 at a time, as each may take its whole grace.
+    std::vector<BulkResult> stop(const std::string &team, const Selection &which, const StopOptions &options = {},
+                                 const BulkSink &each = {}, Call call = {}) const;
+    /// With nothing to add and to remove: tells the tags.
+    std::vector<BulkResult> edit_tags(const std::string &team, const Selection &which, const std::vector<std::string> &add,
+                                      const std::vector<std::string> &remove = {}, const BulkSink &each = {},
+                                      Call call = {}) const;
+
+    /// Archives or removes what the policy lets go, the newest first; a result for each that goes, or that should and could
+    /// not. Builds that are queued, running or stopping stay, and so do those whose state is unknown: nobody can say that
+    /// they have ended. Lost ones go once no process of them is left. Code::invalid: the policy says nothing of what goes.
+    std::vector<BulkResult> prune(const std::string &team, const Retention &policy, const BulkSink &each = {},
+                                  Call call = {}) const;
+
+    /// What crashes, people and other programs have left in a team, or in all (empty), and what was done about it:
+    /// Repair::yes puts right what can be put right without losing anything. Code::not_found: no such team.
+    std::vector<TeamFinding> examine(const std::string &team = {}, Repair repair = Repair::no, Call call = {}) const;
+    /// Tells what happens to a team's builds, first Kind::watching, from which on nothing is missed, until the sink has
+    /// enough or the deadline has passed. Several changes of one build may be told as one. Where the store cannot tell,
+    /// the engine looks again and again; Kind::watching says how often. Code::not_found: no such team.
+    void watch(const std::string &team, const WatchSink &sink, Call call = {}) const;
+
     /// Linked-in plugins and those found in the plugin folders. Loads none.
     std::vector<PluginInfo> plugins() const;
 

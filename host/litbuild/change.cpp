@@ -1,7 +1,7 @@
-// stop, archive, restore, path and tags: what is done to a build.
+// stop, archive, restore, remove, path and tags: what is done to builds.
 #include <boost/json.hpp>
 
-#include "commands.hpp"
+#include "several.hpp"
 #include "text.hpp"
 
 namespace litbuild::cli {
@@ -22,57 +22,79 @@ void print_place(const Build &build, const std::filesystem::path &folder, bool a
                                        {"archived", now.archived}}) + "\n");
 }
 
-std::string as_sentence(const ProcessInfo &survivor)
+using Action = std::function<void(const Engine &, const Selection &, const BulkSink &)>;
+
+int in_bulk(const Options &options, const Selection &which, Report &report, const Action &action)
 {
-    std::string out = "process " + std::to_string(survivor.pid) + " lives on: " + quote(survivor.command);
-    if (survivor.state != '\0') out += ", state " + std::string(1, survivor.state);
-    if (!survivor.where.empty()) out += ", in " + survivor.where;
-    if (!survivor.doubt.empty()) out += "; " + survivor.doubt;
-    return out;
+    action(open_engine(options), which, report.sink());
+    // It may well be that nothing was left to do; but a tag is also easily misspelt.
+    if (report.count() == 0) complain(options.team + ": no build matches");
+    return report.exit();
 }
 
-int exit_of(StopResult::Outcome outcome)
+StopOptions to_stop(const Options &options)
 {
-    switch (outcome) {
-    case StopResult::Outcome::stopped:
-    case StopResult::Outcome::already_finished: return Exit::done;
-    case StopResult::Outcome::requested: return Exit::unavailable;
-    case StopResult::Outcome::incomplete: return Exit::refused;
-    }
-    return Exit::broken;
+    StopOptions out;
+    if (options.grace) out.grace = to_duration(*options.grace);
+    out.reason = options.reason.value_or("");
+    if (!is_utf8(out.reason)) throw Error(Code::invalid, "--reason: " + quote(out.reason) + " is not UTF-8");
+    return out;
 }
 
 }  // namespace
 
 int stop(const Options &options)
 {
-    StopOptions how;
-    if (options.grace) how.grace = to_duration(*options.grace);
-    how.reason = options.reason.value_or("");
-    if (!is_utf8(how.reason)) throw Error(Code::invalid, "--reason: " + quote(how.reason) + " is not UTF-8");
+    const StopOptions how = to_stop(options);
+    if (!names_one(options)) {
+        Report report(options, "stopped");
+        return in_bulk(options, to_selection(options, "stop"), report,
+                       [&](const Engine &engine, const Selection &which, const BulkSink &each) {
+                           engine.stop(options.team, which, how, each);
+                       });
+    }
     const Build build = named_build(options);
+    const BuildName name = {build.team(), build.runid()};
     const StopResult result = build.stop(how);
-    const int exit = exit_of(result.outcome);
-    const std::string object = to_string(BuildName{build.team(), build.runid()});
-    if (exit != Exit::done) complain(object + ": " + result.message);
-    for (const ProcessInfo &survivor : result.report.survivors) complain(object + ": " + as_sentence(survivor));
-    if (options.json) print(to_json(result, {build.team(), build.runid()}) + "\n");
+    const int exit = complain_of(name, result);
+    if (options.json) print(to_json(result, name) + "\n");
     else if (exit == Exit::done) print(result.message + "\n");
     return exit;
 }
 
 int archive(const Options &options)
 {
+    Report report(options, "archived");
+    if (!names_one(options))
+        return in_bulk(options, to_selection(options, "archive"), report,
+                       [&](const Engine &engine, const Selection &which, const BulkSink &each) {
+                           engine.archive(options.team, which, each, long_call(options.team, report));
+                       });
     const Build build = named_build(options);
-    print_place(build, build.archive(), options.json);
+    print_place(build, build.archive(long_call(options.team + "/" + options.ids.front(), report)), options.json);
     return Exit::done;
 }
 
 int restore(const Options &options)
 {
+    Report report(options, "restored");
+    if (!names_one(options))
+        return in_bulk(options, to_selection(options, "restore"), report,
+                       [&](const Engine &engine, const Selection &which, const BulkSink &each) {
+                           engine.restore(options.team, which, each, long_call(options.team, report));
+                       });
     const Build build = named_build(options);
-    print_place(build, build.restore(), options.json);
+    print_place(build, build.restore(long_call(options.team + "/" + options.ids.front(), report)), options.json);
     return Exit::done;
+}
+
+int remove(const Options &options)
+{
+    Report report(options, "removed");
+    return in_bulk(options, to_selection(options, "remove"), report,
+                   [&](const Engine &engine, const Selection &which, const BulkSink &each) {
+                       engine.remove(options.team, which, each, long_call(options.team, report));
+                   });
 }
 
 int path(const Options &options)
@@ -86,6 +108,13 @@ int tags(const Options &options)
 {
     for (const std::string &tag : options.add) check_tag(tag);
     for (const std::string &tag : options.remove) check_tag(tag);
+    if (!names_one(options)) {
+        Report report(options, "tagged");
+        return in_bulk(options, to_selection(options, "tags"), report,
+                       [&](const Engine &engine, const Selection &which, const BulkSink &each) {
+                           engine.edit_tags(options.team, which, options.add, options.remove, each);
+                       });
+    }
     const Build build = named_build(options);
     const bool edits = !options.add.empty() || !options.remove.empty();
     const std::vector<std::string> now = edits ? build.edit_tags(options.add, options.remove) : build.tags();

@@ -18,8 +18,12 @@ int events(const Options &options);
 int stop(const Options &options);
 int archive(const Options &options);
 int restore(const Options &options);
+int remove(const Options &options);
+int prune(const Options &options);
 int path(const Options &options);
 int tags(const Options &options);
+int watch(const Options &options);
+int doctor(const Options &options);
 int teams(const Options &options);
 int plugins(const Options &options);
 int version(const Options &options);
@@ -34,5 +38,8 @@ Build named_build(const Options &options);
 /// Code::invalid, in one sentence, unless it is one.
 std::chrono::milliseconds to_duration(const std::string &text);
 int64_t to_runid(const std::string &text);
+State to_state(const std::string &text);
+/// A whole number above 0; `what` says what it is: "a limit".
+uint64_t to_count(const std::string &text, const char *what);
 
 }  // namespace litbuild::cli

@@ -1,4 +1,5 @@
-// The exit status of the program, a contract with the scripts that call it.
+// The exit status of the program, a contract with the scripts that call it. A command on several builds ends with the worst
+// of them, which is the highest. One that was interrupted ends by the signal.
 #pragma once
 
 #include <litbuild/error.hpp>
@@ -8,6 +9,7 @@ namespace litbuild::cli {
 enum Exit : int {
     done = 0,
     not_complete = 1,   ///< `wait`: the build ended otherwise
+    left = 1,           ///< `doctor`: something that was found is as it was
     usage = 2,
     not_found = 3,      ///< no such team, build or file of a build
     refused = 4,        ///< in this state, or by this plugin

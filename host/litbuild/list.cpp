@@ -1,6 +1,4 @@
 // list and teams: what there is.
-#include <charconv>
-
 #include <boost/json.hpp>
 
 #include "commands.hpp"
@@ -8,23 +6,6 @@
 
 namespace litbuild::cli {
 namespace {
-
-State to_state(const std::string &text)
-{
-    if (const std::optional<State> good = parse_state(text)) return *good;
-    std::string known;
-    for (const char *each : state_names) known += (known.empty() ? "" : ", ") + std::string(each);
-    throw Error(Code::invalid, quote(text) + ": not a state; a state is one of " + known);
-}
-
-uint64_t to_limit(const std::string &text)
-{
-    uint64_t out = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    if (error != std::errc{} || end != text.data() + text.size() || out == 0)
-        throw Error(Code::invalid, quote(text) + ": not a limit; a limit is a whole number above 0");
-    return out;
-}
 
 Filter to_filter(const Options &options)
 {
@@ -34,7 +15,7 @@ Filter to_filter(const Options &options)
     out.tag = options.tag;
     if (options.tag) check_tag(*options.tag);
     if (options.state) out.state = to_state(*options.state);
-    if (options.limit) out.limit = to_limit(*options.limit);
+    if (options.limit) out.limit = to_count(*options.limit, "a limit");
     if (options.before) out.before = to_runid(*options.before);
     return out;
 }

@@ -1,4 +1,5 @@
 // From the options to the engine and the build that they name.
+#include <charconv>
 #include <cstdlib>
 
 #include <boost/json.hpp>
@@ -76,7 +77,7 @@ Engine open_engine(const Options &options)
 Build named_build(const Options &options)
 {
     check_team(options.team);
-    const int64_t runid = to_runid(options.id);
+    const int64_t runid = to_runid(options.ids.empty() ? options.id : options.ids.front());
     return open_engine(options).build(options.team, runid);
 }
 
@@ -91,6 +92,23 @@ int64_t to_runid(const std::string &text)
 {
     if (const std::optional<int64_t> good = parse_runid(text)) return *good;
     throw Error(Code::invalid, quote(text) + ": not a run id; a run id is a whole number above 0");
+}
+
+State to_state(const std::string &text)
+{
+    if (const std::optional<State> good = parse_state(text)) return *good;
+    std::string known;
+    for (const char *each : state_names) known += (known.empty() ? "" : ", ") + std::string(each);
+    throw Error(Code::invalid, quote(text) + ": not a state; a state is one of " + known);
+}
+
+uint64_t to_count(const std::string &text, const char *what)
+{
+    uint64_t out = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (error != std::errc{} || end != text.data() + text.size() || out == 0)
+        throw Error(Code::invalid, quote(text) + ": not " + what + "; " + what + " is a whole number above 0");
+    return out;
 }
 
 }  // namespace litbuild::cli

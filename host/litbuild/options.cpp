@@ -38,12 +38,19 @@ public:
             into.insert(into.end(), option->results().begin(), option->results().end());
         });
     }
-    void positional(CLI::App &app, const char *name, std::string &into, const char *help)
+    CLI::Option *positional(CLI::App &app, const char *name, std::string &into, const char *help)
     {
         CLI::Option *option = declare(app, name, "", help);
-        option->required();
         fills_.push_back([option, &into] {
             if (!option->results().empty()) into = option->results().front();
+        });
+        return option;
+    }
+    void positionals(CLI::App &app, const char *name, std::vector<std::string> &into, const char *help)
+    {
+        CLI::Option *option = declare(app, name, "", help)->expected(0, 1 << 20)->allow_extra_args();
+        fills_.push_back([option, &into] {
+            into.insert(into.end(), option->results().begin(), option->results().end());
         });
     }
     static CLI::Option *flag(CLI::App &app, const char *name, bool &into, const char *help)
@@ -67,31 +74,50 @@ private:
 
 void declare_command(Declaring &declaring, CLI::App &app, unsigned takes, Options &into)
 {
-    if ((takes & (takes_team | takes_build)) != 0) declaring.positional(app, "TEAM", into.team, "owner of the build");
-    if ((takes & takes_build) != 0) declaring.positional(app, "ID", into.id, "run id of the build");
-    if ((takes & takes_spec) != 0) {
+    const auto has = [takes](unsigned bits) { return (takes & bits) != 0; };
+    if (has(takes_team | takes_build | takes_builds))
+        declaring.positional(app, "TEAM", into.team, "owner of the build")->required();
+    if (has(takes_build)) declaring.positional(app, "ID", into.id, "run id of the build")->required();
+    if (has(takes_builds))
+        declaring.positionals(app, "ID", into.ids, "run ids, and ranges of them such as 10-40; or --tag, --state");
+    if (has(takes_spec)) {
         declaring.many(app, "--tag", "TAG", into.tags, "tag the build; may be repeated");
         declaring.once(app, "--name", "NAME", into.name, "name of the build");
         declaring.once(app, "--spec", "FILE", into.spec, "what to run, as JSON; '-' is standard input");
     }
-    if ((takes & takes_filter) != 0) {
+    if (has(takes_scope)) {
         CLI::Option *archived = Declaring::flag(app, "--archived", into.archived, "only archived builds");
         Declaring::flag(app, "--all", into.all, "archived builds too")->excludes(archived);
+    }
+    if (has(takes_filter | takes_builds)) {
         declaring.once(app, "--tag", "TAG", into.tag, "only builds with this tag");
         declaring.once(app, "--state", "STATE", into.state, "only builds in this state");
+    }
+    if (has(takes_filter)) {
         declaring.once(app, "--limit", "N", into.limit, "at most so many");
         declaring.once(app, "--before", "ID", into.before, "only run ids below this one");
     }
-    if ((takes & takes_follow) != 0) Declaring::flag(app, "--follow", into.follow, "go on until the build has ended");
-    if ((takes & takes_timeout) != 0)
+    if (has(takes_follow)) Declaring::flag(app, "--follow", into.follow, "go on until the build has ended");
+    if (has(takes_timeout))
         declaring.once(app, "--timeout", "DUR", into.timeout, "give up after this time, such as 500ms, 10s, 2m");
-    if ((takes & takes_stop) != 0) {
+    if (has(takes_stop)) {
         declaring.once(app, "--grace", "DUR", into.grace, "time before it is killed, such as 500ms, 10s, 2m");
         declaring.once(app, "--reason", "TEXT", into.reason, "why, for the status");
     }
-    if ((takes & takes_edit) != 0) {
+    if (has(takes_edit)) {
         declaring.many(app, "--add", "TAG", into.add, "add a tag; may be repeated");
         declaring.many(app, "--remove", "TAG", into.remove, "remove a tag; may be repeated");
+    }
+    if (has(takes_policy)) {
+        declaring.once(app, "--older-than", "DUR", into.older_than, "only builds that ended longer ago, such as 12h, 90d");
+        declaring.once(app, "--keep-last", "N", into.keep_last, "keep the newest N of the list");
+        declaring.many(app, "--keep-tag", "TAG", into.keep_tags, "keep builds with this tag; may be repeated");
+        Declaring::flag(app, "--remove", into.removes, "remove archived builds for ever, instead of archiving");
+        Declaring::flag(app, "--dry-run", into.dry_run, "only say what would be done");
+    }
+    if (has(takes_repair)) {
+        declaring.once(app, "TEAM", "", into.one_team, "the team to look at; none: all");
+        Declaring::flag(app, "--repair", into.repair, "put right what can be put right without losing anything");
     }
 }
 

@@ -14,7 +14,9 @@ struct Options {
     bool json = false;
 
     std::string team;
+    std::optional<std::string> one_team;
     std::string id;
+    std::vector<std::string> ids;       ///< run ids and ranges of them
     std::optional<std::string> name;
     std::optional<std::string> spec;
     std::vector<std::string> words;     ///< behind `--`: the command to launch
@@ -28,9 +30,15 @@ struct Options {
     std::optional<std::string> timeout;
     std::optional<std::string> grace;
     std::optional<std::string> reason;
+    std::optional<std::string> older_than;
+    std::optional<std::string> keep_last;
+    std::vector<std::string> keep_tags;
     bool archived = false;
     bool all = false;
     bool follow = false;
+    bool removes = false;
+    bool dry_run = false;
+    bool repair = false;
 };
 
 /// The arguments and options that commands are made of.
@@ -39,11 +47,15 @@ enum Take : unsigned {
     takes_team = 1u << 0,
     takes_build = 1u << 1,    ///< TEAM and ID
     takes_spec = 1u << 2,     ///< --tag any number of times, --name, --spec, and a command behind `--`
-    takes_filter = 1u << 3,   ///< --archived, --all, --tag, --state, --limit, --before
+    takes_filter = 1u << 3,   ///< --tag, --state, --limit, --before
     takes_follow = 1u << 4,
     takes_timeout = 1u << 5,
     takes_stop = 1u << 6,     ///< --grace, --reason
     takes_edit = 1u << 7,     ///< --add, --remove
+    takes_builds = 1u << 8,   ///< TEAM, any number of IDs and ranges, --tag and --state
+    takes_scope = 1u << 9,    ///< --archived, --all
+    takes_policy = 1u << 10,  ///< --older-than, --keep-last, --keep-tag, --remove, --dry-run
+    takes_repair = 1u << 11,  ///< one TEAM or none, --repair
 };
 
 struct Command {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "progress.hpp"
 #include "text.hpp"
 
 namespace litbuild::cli {
@@ -35,6 +36,7 @@ bool has_colours()
 
 bool print(std::string_view text) noexcept
 {
+    erase_progress();
     if (failed == 0) failed = write_all(STDOUT_FILENO, text);
     return failed == 0;
 }
@@ -49,6 +51,7 @@ void complain(std::string_view text)
         out += escaped(text.substr(0, end)) + "\n";
         text.remove_prefix(std::min(end + 1, text.size()));
     }
+    erase_progress();
     // Where even this cannot be written there is nobody left to tell.
     (void)write_all(STDERR_FILENO, out);
 }

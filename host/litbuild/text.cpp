@@ -105,6 +105,15 @@ std::string time_taken(Timestamp started, Timestamp ended)
     return format("%lldd %02lldh", seconds / 86400, seconds / 3600 % 24);
 }
 
+std::string size_text(uint64_t bytes)
+{
+    static constexpr const char *units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = static_cast<double>(bytes);
+    size_t unit = 0;
+    for (; value >= 999.5; value /= 1000) ++unit;
+    return format(unit > 0 && value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
 std::string percent(const std::optional<double> &progress)
 {
     if (!progress) return "-";

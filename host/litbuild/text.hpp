@@ -21,6 +21,8 @@ std::string as_utf8(std::string_view bytes);
 std::string local_time(Timestamp time);
 /// "0.4s", "1m 02s", "3h 05m" from start to end, or until now where it has not ended; "-" where it has not started.
 std::string time_taken(Timestamp started, Timestamp ended);
+/// "999 B", "1.2 kB", "45 GB".
+std::string size_text(uint64_t bytes);
 /// "45%"; "-" for none.
 std::string percent(const std::optional<double> &progress);
 /// "0", "3", "signal KILL"; "-" for none.

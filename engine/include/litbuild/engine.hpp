@@ -13,9 +13,9 @@
 // Code::no_space, Code::corrupt and Code::unsupported is said at it.
 // Manners: the engine installs no signal handler, does not wait for children that it did not start, and changes neither the
 // working directory, the umask nor the environment. A launch raises one SIGCHLD, as posix_spawn would.
-// Deadlines: a call without one gets Config::deadline. wait(), follow(), events() and watch() wait as long as it takes, and so
-// do archive(), restore() and remove(), which copy and delete whole trees where the archive lies on another file system; they
-// tell Call::on_progress how far they are.
+// Deadlines: a call without one gets Config::deadline. wait(), follow(), events() and watch() wait as long as it takes.
+// archive(), restore() and remove() may have whole trees to copy and to delete, where the archive lies on another file system:
+// they and examine() have as long as it takes, too, and tell Call::on_progress how far they are.
 #pragma once
 
 #include <chrono>

@@ -47,7 +47,7 @@ int stop(const Options &options)
 {
     const StopOptions how = to_stop(options);
     if (!names_one(options)) {
-        Report report(options, "stopped");
+        Report report(options, Deed::stopped);
         return in_bulk(options, to_selection(options, "stop"), report,
                        [&](const Engine &engine, const Selection &which, const BulkSink &each) {
                            engine.stop(options.team, which, how, each);
@@ -64,7 +64,7 @@ int stop(const Options &options)
 
 int archive(const Options &options)
 {
-    Report report(options, "archived");
+    Report report(options, Deed::archived);
     if (!names_one(options))
         return in_bulk(options, to_selection(options, "archive"), report,
                        [&](const Engine &engine, const Selection &which, const BulkSink &each) {
@@ -77,7 +77,7 @@ int archive(const Options &options)
 
 int restore(const Options &options)
 {
-    Report report(options, "restored");
+    Report report(options, Deed::restored);
     if (!names_one(options))
         return in_bulk(options, to_selection(options, "restore"), report,
                        [&](const Engine &engine, const Selection &which, const BulkSink &each) {
@@ -90,7 +90,7 @@ int restore(const Options &options)
 
 int remove(const Options &options)
 {
-    Report report(options, "removed");
+    Report report(options, Deed::removed);
     return in_bulk(options, to_selection(options, "remove"), report,
                    [&](const Engine &engine, const Selection &which, const BulkSink &each) {
                        engine.remove(options.team, which, each, long_call(options.team, report));
@@ -109,7 +109,7 @@ int tags(const Options &options)
     for (const std::string &tag : options.add) check_tag(tag);
     for (const std::string &tag : options.remove) check_tag(tag);
     if (!names_one(options)) {
-        Report report(options, "tagged");
+        Report report(options, Deed::tagged);
         return in_bulk(options, to_selection(options, "tags"), report,
                        [&](const Engine &engine, const Selection &which, const BulkSink &each) {
                            engine.edit_tags(options.team, which, options.add, options.remove, each);

@@ -190,7 +190,7 @@ Request parse(int argc, char **argv, std::span<const Command> commands)
                    "folder of the teams; else LITBUILD_ROOT, the configuration, /data");
     declaring.once(app, "--config", "FILE", options.config,
                    "configuration; else LITBUILD_CONFIG, /etc/litbuild/config.json");
-    Declaring::flag(app, "--json", options.json, "print one JSON value");
+    Declaring::flag(app, "--json", options.json, "print JSON: one value, or of several builds a line each");
     Declaring::flag(app, "--version", version, "print the version and exit");
     for (const Command &command : commands)
         declare_command(declaring, *app.add_subcommand(command.name, command.help), command.takes, options);

@@ -20,10 +20,10 @@ Retention to_policy(const Options &options)
     return out;
 }
 
-const char *what_is_done(const Options &options)
+Deed deed(const Options &options)
 {
-    if (options.dry_run) return options.removes ? "would be removed" : "would be archived";
-    return options.removes ? "removed" : "archived";
+    if (options.dry_run) return options.removes ? Deed::would_be_removed : Deed::would_be_archived;
+    return options.removes ? Deed::removed : Deed::archived;
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ int prune(const Options &options)
 {
     check_team(options.team);
     const Retention policy = to_policy(options);
-    Report report(options, what_is_done(options));
+    Report report(options, deed(options));
     open_engine(options).prune(options.team, policy, report.sink(), long_call(options.team, report));
     return report.exit();
 }

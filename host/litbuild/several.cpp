@@ -1,5 +1,7 @@
 #include "several.hpp"
 
+#include <algorithm>
+
 #include <boost/json.hpp>
 
 #include "interrupt.hpp"
@@ -10,6 +12,10 @@ namespace litbuild::cli {
 namespace {
 
 namespace json = boost::json;
+
+/// As they stand in JSON, in the order of Deed.
+constexpr const char *words[] = {"stopped", "archived", "restored", "removed", "tagged", "would_be_archived",
+                                 "would_be_removed"};
 
 Selection::Runs to_runs(const std::string &word)
 {
@@ -85,14 +91,17 @@ std::string Report::success(const BulkResult &result) const
         const bool finished = result.stop->outcome == StopResult::Outcome::already_finished;
         return object + (finished ? "already finished" : "stopped") + "\n";
     }
-    if (json_) {
-        json::object out = names(result);
-        out["outcome"] = done_;
-        if (done_ == "tagged") out["tags"] = json::value_from(result.tags);
-        else if (!result.path.empty()) out["path"] = as_utf8(result.path.string());
-        return json::serialize(out) + "\n";
+    std::string word = words[static_cast<size_t>(deed_)];
+    if (!json_) {
+        if (deed_ == Deed::tagged) word = joined(result.tags);
+        else std::replace(word.begin(), word.end(), '_', ' ');
+        return object + word + "\n";
     }
-    return object + (done_ == "tagged" ? joined(result.tags) : done_) + "\n";
+    json::object out = names(result);
+    out["outcome"] = word;
+    if (deed_ == Deed::tagged) out["tags"] = json::value_from(result.tags);
+    else if (!result.path.empty()) out["path"] = as_utf8(result.path.string());
+    return json::serialize(out) + "\n";
 }
 
 void Report::add(const BulkResult &result)

@@ -13,11 +13,13 @@ bool names_one(const Options &options);
 /// What the run ids, the ranges and the filter of a command name; Code::invalid where they name nothing.
 Selection to_selection(const Options &options, const char *command);
 
+/// What was done, or would be, to each build.
+enum class Deed { stopped, archived, restored, removed, tagged, would_be_archived, would_be_removed };
+
 /// Prints the results as they come and keeps the worst of their exit statuses, which is the highest.
 class Report {
 public:
-    /// `done` says what was done to a build: "archived".
-    Report(const Options &options, std::string done) : json_(options.json), done_(std::move(done)) {}
+    Report(const Options &options, Deed deed) : json_(options.json), deed_(deed) {}
 
     void add(const BulkResult &result);
     BulkSink sink()
@@ -31,7 +33,7 @@ private:
     std::string success(const BulkResult &result) const;
 
     bool json_;
-    std::string done_;
+    Deed deed_;
     std::atomic<size_t> count_{0};
     int exit_ = Exit::done;
 };

@@ -135,6 +135,24 @@ BOOST_FIXTURE_TEST_CASE(pruning, Team)
     BOOST_TEST(good(policy) == "contoso/4: archived\ncontoso/2: archived\ncontoso/1: archived\n");
     BOOST_TEST(good(policy) == "");
     BOOST_TEST(good({"prune", "contoso", "--remove", "--keep-last", "2", "--dry-run"}) == "contoso/1: would be removed\n");
+    const std::vector<json::value> planned = lines(good({"prune", "contoso", "--keep-last", "2", "--json", "--dry-run"}));
+    BOOST_TEST(planned.at(0).at("outcome").as_string() == "would_be_archived");
     const std::vector<json::value> found = lines(good({"prune", "contoso", "--keep-last", "2", "--json"}));
     BOOST_TEST(found.at(0) == json::parse(R"({"team": "contoso", "runid": 3, "outcome": "archived", "path": ")" + archived(3) + "\"}"));
+}
+
+BOOST_FIXTURE_TEST_CASE(removing, Team)
+{
+    good({"archive", "contoso", "1-3"});
+    BOOST_TEST(good({"remove", "contoso", "1"}) == "contoso/1: removed\n");
+    fails({"status", "contoso", "1"}, 3, "contoso/1: no such build\n");
+    const Result some = run({"--json", "remove", "contoso", "2-4"});
+    BOOST_TEST(some.status == 4);
+    BOOST_TEST(some.err == "litbuild: contoso/4: is not archived; archive it before removing\n");
+    BOOST_TEST(lines(some.out).at(0) == json::parse(R"({"team": "contoso", "runid": 2, "outcome": "removed"})"));
+    good({"archive", "contoso", "4-6"});
+    BOOST_TEST(good({"prune", "contoso", "--remove", "--older-than", "7d", "--keep-tag", "new"}) == "contoso/4: removed\n");
+    BOOST_TEST(good({"remove", "contoso", "--tag", "new"}) == "contoso/6: removed\ncontoso/5: removed\n");
+    BOOST_TEST(good({"launch", "contoso", "--", "true"}) == "7\n");
+    good({"wait", "contoso", "7"});
 }

@@ -268,3 +268,61 @@ BOOST_FIXTURE_TEST_CASE(pruning_goes_on_behind_one_that_fails, Team)
     BOOST_TEST((failures(results) == Ids{2}));
     BOOST_TEST(is_archived(1));
 }
+
+BOOST_FIXTURE_TEST_CASE(only_archived_builds_are_removed, Team)
+{
+    builds(1, 4, State::complete, "x");
+    engine.archive("contoso", {.runs = {{2, 3}}});
+    const std::vector<BulkResult> results = engine.remove("contoso", {.runs = {{1, 3}, {99}}});
+    BOOST_TEST((ids(results) == Ids{1, 2, 3, 99}));
+    BOOST_TEST((failures(results) == Ids{1, 99}));
+    BOOST_TEST((results[0].error->code() == Code::refused));
+    BOOST_TEST(results[0].error->what() == "contoso/1: is not archived; archive it before removing");
+    BOOST_TEST(is_live(1));
+    BOOST_TEST(!is_archived(2));
+    expect_error(Code::not_found, "contoso/2: no such build", [&] { engine.build("contoso", 2).path(); });
+    expect_error(Code::not_found, "contoso/2: no such build", [&] { engine.build("contoso", 2).remove(); });
+    // With a filter: only what is archived is looked at.
+    BOOST_TEST(engine.remove("contoso", by({.tag = "x"})).empty());
+    engine.archive("contoso", {.runs = {{4}}});
+    BOOST_TEST((ids(engine.remove("contoso", by({.tag = "x"}))) == Ids{4}));
+    // Its run id stays used.
+    const Build next = engine.launch("contoso", shell("true"));
+    BOOST_TEST(next.runid() == 5);
+    next.wait();
+}
+
+BOOST_FIXTURE_TEST_CASE(one_that_has_processes_is_not_removed, Team)
+{
+    builds(1, 2);
+    engine.archive("contoso", {.runs = {{1, 2}}});
+    fs::remove_all(root.path() / "contoso/logs/archive/1");
+    fs::rename(old_build(root, 1, State::running, 1h), root.path() / "contoso/logs/archive/1");
+    expect_error(Code::refused, "contoso/1: is running; stop it before removing", [&] { engine.build("contoso", 1).remove(); });
+    BOOST_TEST(is_archived(1));
+    // What is damaged goes.
+    fs::remove(root.path() / "contoso/logs/archive/2/status.json");
+    fs::create_symlink("/etc/passwd", root.path() / "contoso/logs/archive/2/status.json");
+    engine.build("contoso", 2).remove();
+    BOOST_TEST(!is_archived(2));
+    BOOST_TEST(fs::exists("/etc/passwd"));
+}
+
+BOOST_FIXTURE_TEST_CASE(pruning_the_archive_counts_the_archive, Team)
+{
+    builds(1, 5);
+    old_build(root, 6, State::complete, 1h);
+    engine.archive("contoso", {.runs = {{1, 4}, {6}}});
+    engine.edit_tags("contoso", {.runs = {{2}}}, {"release"});
+    Retention policy = {.action = Retention::Action::remove, .older_than = 2h, .keep_last = 2, .keep_tags = {"release"},
+                        .trial = Retention::Trial::yes};
+    BOOST_TEST((ids(engine.prune("contoso", policy)) == Ids{3, 1}));
+    BOOST_TEST(is_archived(3));
+    policy.trial = Retention::Trial::no;
+    const std::vector<BulkResult> went = engine.prune("contoso", policy);
+    BOOST_TEST((ids(went) == Ids{3, 1}));
+    BOOST_TEST(failures(went).empty());
+    BOOST_TEST(!is_archived(3));
+    for (const int64_t id : {2, 4, 6}) BOOST_TEST(is_archived(id));
+    BOOST_TEST(is_live(5));
+}

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr auto patience = 500ms;
 constexpr auto between_looks = 100ms;
-constexpr size_t bar_width = 24;
+constexpr size_t bar_width = 16;
 
 std::mutex mutex;
 std::string shown_what;
@@ -39,7 +39,7 @@ size_t columns()
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/// "contoso/19 [######..................]  25%  1.2 GB of 4.8 GB, 310 MB/s, 12s left"
+/// "contoso/19 [####............] 25%  1.2 GB of 4.8 GB, 310 MB/s, 12s left"
 std::string line(std::string_view what, uint64_t done, uint64_t total, Clock::duration lasted)
 {
     const double seconds = std::chrono::duration<double>(lasted).count();

@@ -34,6 +34,7 @@ json::object names(const BulkResult &result)
 {
     return {{"team", result.build.team}, {"runid", result.build.runid}};
 }
+    if (!survivor.doubt.empty()) out += "; " + survivor.doubt;
 
 std::string as_sentence(const ProcessInfo &survivor)
 {

@@ -1,0 +1,95 @@
+// kill -9 at every system call of every change that a store makes: as the call is entered, and as it is left. After each, a
+// fresh store finds each build in one place, whole; a repair puts the rest right, in half of the cases before the operation
+// is repeated, in the other half after it.
+#define BOOST_TEST_MODULE store_crash
+#include "store/points.hpp"
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+
+using namespace support;
+
+namespace {
+
+struct Tried {
+    int calls = 0;      ///< seen in the operation, if nobody was killed
+    bool killed = false;
+};
+
+/// Adds the name of the call to `where`.
+Tried try_point(const Operation &operation, Fate fate, int point, std::string &where)
+{
+    Trial trial(operation);
+    const Reports reports;
+    int calls = 0;
+    {
+        const Stored store = trial.place().open();
+        const auto process = run_traced(trial, reports, store, [&](const SystemCall &call) {
+            if (++calls != point) return Verdict{};
+            where += " (" + name_of_call(call) + ")";
+            return Verdict{fate, 0};
+        });
+        demand(process->was_killed() || process->is_held(), "it died by itself");
+        demand(process->was_killed() || reports[0].end == Report::End::done, std::string("it failed: ") + reports[0].sentence);
+        if (!process->was_killed() && point > 0) return {calls, false};
+    }
+    const bool killed = point > 0;
+    trial.adopt(0);
+    trial.verify(killed ? Done::perhaps : Done::surely, Swept::no);
+    if (fate == Fate::kills_before) {
+        trial.examine(Owner::gone);
+        trial.verify(Done::perhaps, Swept::yes);
+    }
+    trial.next_try();
+    trial.repeat();
+    trial.verify(Done::surely, Swept::no);
+    if (fate == Fate::kills_after) trial.examine(Owner::gone);
+    trial.verify(Done::surely, Swept::yes);
+    trial.add_new();
+    trial.verify(Done::surely, Swept::yes);
+    return {calls, killed};
+}
+
+void kill_at_every_call(const Operation &operation)
+{
+    if (!can_try("store_crash", operation)) return;
+    Wrongs wrongs;
+    int total = 0, killed = 0;
+    const char *const only = ::getenv("LITBUILD_KILL_POINT");
+    const auto at = [&](Fate fate, int point) {
+        std::string name = std::string(fate == Fate::kills_before ? "as it enters " : "as it leaves ") + "call " + std::to_string(point);
+        try {
+            const Tried tried = try_point(operation, fate, point, name);
+            if (point == 0) total = tried.calls;
+            killed += tried.killed;
+            return tried.killed;
+        } catch (const std::exception &e) {
+            wrongs.add(name, e.what());
+        }
+        ++killed;
+        return true;
+    };
+    at(Fate::kills_before, 0);
+    BOOST_TEST_REQUIRE(wrongs.count() == 0u, operation.name << ", and nobody was killed: " << wrongs.first());
+    const Stride stride = Stride::of(total, 1000);
+    for (const Fate fate : {Fate::kills_before, Fate::kills_after}) {
+        if (only && *only) {
+            at(fate, std::atoi(only));
+            continue;
+        }
+        // Somewhat beyond, for the number of calls need not be the same each time.
+        for (int point = stride.first, missed = 0; missed < 2 && !wrongs.too_many(); point += stride.step) missed = at(fate, point) ? 0 : missed + 1;
+    }
+    std::printf("store crash, %s: %d calls, every %d from %d, killed at %d points: %zu wrong\n", operation.name, total, stride.step, stride.first,
+                killed, wrongs.count());
+    wrongs.print();
+    BOOST_TEST(total > 0);
+    BOOST_TEST(wrongs.count() == 0u, operation.name << ": " << wrongs.count() << " points are wrong, the first: " << wrongs.first());
+}
+
+}  // namespace
+
+BOOST_DATA_TEST_CASE(killed_at_every_call, boost::unit_test::data::make(operations), operation)
+{
+    kill_at_every_call(operation);
+}

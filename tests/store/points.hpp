@@ -1,0 +1,85 @@
+// A trial under the tracer, and the ways in which it is told how it went.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "helpers/model_support.hpp"
+#include "store/calls.hpp"
+#include "store/operations.hpp"
+
+namespace support {
+
+/// Two reports, which a child writes and its parent reads.
+class Reports {
+public:
+    Reports()
+    {
+        void *const memory = ::mmap(nullptr, 2 * sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) throw std::runtime_error("mmap");
+        both_ = new (memory) Report[2];
+    }
+    ~Reports() { ::munmap(both_, 2 * sizeof(Report)); }
+    Reports(const Reports &) = delete;
+    Reports &operator=(const Reports &) = delete;
+    Report &operator[](int number) const { return both_[number]; }
+
+private:
+    Report *both_ = nullptr;
+};
+
+/// The operation in a process of its own, its calls judged one by one; held behind it, and told to finish: once more.
+inline std::unique_ptr<TracedProcess> run_traced(const Trial &trial, const Reports &reports, const Stored &store, const Judge &judge)
+{
+    return std::make_unique<TracedProcess>(judge, [&] {
+        watch_begins();
+        trial.act(*store, reports[0], 0);
+        watch_ends();
+        trial.act(*store, reports[1], 1);
+    });
+}
+
+/// Which of many points are tried: all where the test is long, or every n-th, from one on that differs from run to run.
+struct Stride {
+    int step = 1;
+    int first = 1;
+
+    /// `some` of `total` points.
+    static Stride of(int total, int some)
+    {
+        const int step = is_long() ? 1 : std::max(1, total / some);
+        return {step, 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(step))};
+    }
+};
+
+/// What went wrong, at which point.
+class Wrongs {
+public:
+    void add(const std::string &point, const std::string &what) { all_.push_back(point + ": " + what); }
+    size_t count() const { return all_.size(); }
+    bool too_many() const { return all_.size() >= 40; }
+    void print() const
+    {
+        for (const std::string &wrong : all_) std::printf("    %s\n", wrong.c_str());
+        std::fflush(stdout);
+    }
+    const std::string first() const { return all_.empty() ? "" : all_.front(); }
+
+private:
+    std::vector<std::string> all_;
+};
+
+/// Says why not.
+inline bool can_try(const char *test, const Operation &operation)
+{
+    static const bool traces = can_trace();
+    const bool mounts = operation.archive == Archive::here || Ground::get().can_mount();
+    if (!traces) std::printf("SKIPPED: %s: the calls of a process cannot be traced here\n", test);
+    else if (!mounts) std::printf("SKIPPED: %s, %s: this process may not mount\n", test, operation.name);
+    return traces && mounts;
+}
+
+}  // namespace support

@@ -1,6 +1,7 @@
 // kill -9 at every system call of every change that a store makes: as the call is entered, and as it is left. After each, a
 // fresh store finds each build in one place, whole; a repair puts the rest right, in half of the cases before the operation
 // is repeated, in the other half after it.
+// And twice: who repairs, or takes up what another has left, is killed as well.
 #define BOOST_TEST_MODULE store_crash
 #include "store/points.hpp"
 
@@ -87,9 +88,117 @@ void kill_at_every_call(const Operation &operation)
     BOOST_TEST(wrongs.count() == 0u, operation.name << ": " << wrongs.count() << " points are wrong, the first: " << wrongs.first());
 }
 
+enum class Second { repairs, repeats };
+
+struct Twice {
+    bool first = false, second = false;   ///< was killed
+};
+
+/// One is killed behind its change number `first`, the next one at its call number `second`.
+void try_twice(const Operation &operation, Second what, int first, int second, std::string &where, Twice &out)
+{
+    Trial trial(operation);
+    const Reports reports;
+    {
+        int changes = 0;
+        const Stored store = trial.place().open();
+        const auto process = run_traced(trial, reports, store, [&](const SystemCall &call) {
+            const FileCall *const found = file_call(call);
+            if (!found || !found->changes || call.number == SYS_close || ++changes != first) return Verdict{};
+            where += std::string(" (") + found->name + ")";
+            return Verdict{Fate::kills_after, 0};
+        });
+        out.first = process->was_killed();
+        if (!out.first) return;
+    }
+    trial.adopt(0);
+    trial.verify(Done::perhaps, Swept::no);
+    {
+        const Stored store = trial.place().open();
+        int calls = 0;
+        const Judge judge = [&](const SystemCall &call) {
+            if (++calls != second) return Verdict{};
+            where += " and " + name_of_call(call) + " of the second";
+            return Verdict{Fate::kills_before, 0};
+        };
+        const TracedProcess process(judge, [&] {
+            watch_begins();
+            if (what == Second::repeats) trial.act(*store, reports[1], 1);
+            else
+                for (const std::string &team : store->teams(Call()))
+                    store->examine(Call(), team, Repair::yes, [](const Finding &) { return true; });
+            watch_ends();
+        });
+        out.second = process.was_killed();
+        demand(out.second || process.is_held(), "the second died by itself");
+    }
+    trial.verify(Done::perhaps, Swept::no);
+    if (second % 2 == 0) {
+        trial.examine(Owner::gone);
+        trial.verify(Done::perhaps, Swept::yes);
+    }
+    trial.next_try();
+    trial.repeat();
+    trial.verify(Done::surely, Swept::no);
+    trial.examine(Owner::gone);
+    trial.verify(Done::surely, Swept::yes);
+    trial.add_new();
+    trial.verify(Done::surely, Swept::yes);
+}
+
+void kill_twice(const Operation &operation, Second what)
+{
+    if (!can_try("store_crash", operation)) return;
+    Wrongs wrongs;
+    int killed = 0, changes = 0;
+    {
+        Trial trial(operation);
+        const Reports reports;
+        const Stored store = trial.place().open();
+        run_traced(trial, reports, store, [&](const SystemCall &call) {
+            const FileCall *const found = file_call(call);
+            changes += found && found->changes && call.number != SYS_close;
+            return Verdict{};
+        });
+    }
+    const Stride outer = Stride::of(changes, 12);
+    const int inner = is_long() ? 1 : 11;
+    for (int first = outer.first; first <= changes && !wrongs.too_many(); first += outer.step) {
+        Twice tried{true, true};
+        const int start = 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(inner));
+        for (int second = start; tried.second && !wrongs.too_many(); second += inner) {
+            tried = {};
+            std::string where = "behind change " + std::to_string(first) + ", then at call " + std::to_string(second);
+            try {
+                try_twice(operation, what, first, second, where, tried);
+            } catch (const std::exception &e) {
+                wrongs.add(where, e.what());
+            }
+            killed += tried.second;
+        }
+    }
+    std::printf("store crash, %s, and the one that %s: %d changes, every %d from %d, killed twice at %d points: %zu wrong\n", operation.name,
+                what == Second::repairs ? "repairs" : "repeats", changes, outer.step, outer.first, killed, wrongs.count());
+    wrongs.print();
+    BOOST_TEST(killed > 0);
+    BOOST_TEST(wrongs.count() == 0u, operation.name << ": " << wrongs.count() << " points are wrong, the first: " << wrongs.first());
+}
+
 }  // namespace
 
 BOOST_DATA_TEST_CASE(killed_at_every_call, boost::unit_test::data::make(operations), operation)
 {
     kill_at_every_call(operation);
+}
+
+BOOST_DATA_TEST_CASE(the_one_that_repairs_is_killed, boost::unit_test::data::make(operations), operation)
+{
+    kill_twice(operation, Second::repairs);
+}
+
+BOOST_DATA_TEST_CASE(the_one_that_repeats_is_killed, boost::unit_test::data::make(operations), operation)
+{
+    // Who makes a build again makes another one.
+    if (operation.effect == Effect::creates) return;
+    kill_twice(operation, Second::repeats);
 }

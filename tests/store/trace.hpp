@@ -58,6 +58,8 @@ public:
         if (leader_ < 0) throw std::runtime_error("fork");
         if (leader_ == 0) {
             ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+            // Who hangs is ended: that is a finding, too.
+            ::alarm(300);
             try {
                 body();
             } catch (...) {

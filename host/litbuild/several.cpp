@@ -34,13 +34,13 @@ json::object names(const BulkResult &result)
 {
     return {{"team", result.build.team}, {"runid", result.build.runid}};
 }
-    if (!survivor.doubt.empty()) out += "; " + survivor.doubt;
 
 std::string as_sentence(const ProcessInfo &survivor)
 {
     std::string out = "process " + std::to_string(survivor.pid) + " lives on: " + quote(survivor.command);
     if (survivor.state != '\0') out += ", state " + std::string(1, survivor.state);
     if (!survivor.where.empty()) out += ", in " + survivor.where;
+    if (!survivor.doubt.empty()) out += "; " + survivor.doubt;
     return out;
 }
 

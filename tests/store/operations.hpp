@@ -278,10 +278,10 @@ private:
         return tree;
     }
 
-    /// Beside the builds there are locks, the last id, and nothing else.
+    /// Beside the builds there are locks, the last id, that of the last one removed, and nothing else.
     void verify_swept() const
     {
-        static const std::set<std::string> kept = {".next", ".next.lock"};
+        static const std::set<std::string> kept = {".next", ".next.lock", ".removed"};
         std::vector<fs::path> folders = {place_.root()};
         for (const char *team : {Place::team, "fabrikam"})
             for (const fs::path &folder : {place_.root() / team, place_.logs(team), place_.logs(team) / "archive"})

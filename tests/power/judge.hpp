@@ -139,7 +139,17 @@ private:
     /// Whether this store can.
     bool repair()
     {
-        return false;
+        try {
+            store_->examine(Call(), team, Repair::yes, [&](const Finding &finding) {
+                if (finding.state != Finding::State::repaired) wrong("not repaired: " + finding.text);
+                return true;
+            });
+            return true;
+        } catch (const Error &e) {
+            if (e.code() == Code::not_found) return true;   // no team yet
+            if (e.code() != Code::unsupported) throw;
+            return false;
+        }
     }
 
     // A build is in one place, and nothing of what was under way is left.

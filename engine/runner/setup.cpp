@@ -49,7 +49,10 @@ std::vector<std::string> environment_of(const boost::json::object &from)
 Milliseconds time_of(const boost::json::object &from, const char *key)
 {
     const boost::json::value *found = from.if_contains(key);
-    return found ? Milliseconds(found->as_int64()) : Milliseconds(0);
+    if (!found) return Milliseconds(0);
+    const Milliseconds time(found->as_int64());
+    if (time < Milliseconds(0) || time > litbuild::longest_duration) throw std::out_of_range(key);
+    return time;
 }
 
 }  // namespace
@@ -101,9 +104,12 @@ void read_spec(Setup &setup, const std::string &folder)
         setup.time_limit = time_of(spec, "time_limit_ms");
         setup.linger = time_of(spec, "linger_ms");
         setup.kill_left_overs = spec.at("left_overs").as_string() == "kill";
-        for (const boost::json::value &step : spec.at("stop").as_array())
-            setup.stop.push_back({static_cast<int>(step.at("signal").as_int64()),
-                                  Milliseconds(step.at("grace_ms").as_int64())});
+        for (const boost::json::value &each : spec.at("stop").as_array()) {
+            const auto step = litbuild::make_stop_step(each.at("signal").as_int64(), each.at("grace_ms").as_int64());
+            if (!step) throw std::out_of_range("a step of the stop plan");
+            setup.stop.push_back(*step);
+        }
+        if (!is_sound(setup.stop)) throw std::out_of_range("the stop plan");
         for (const boost::json::value &each : spec.at("steps").as_array()) {
             const boost::json::object &step = each.as_object();
             StepSpec out;

@@ -6,12 +6,11 @@
 
 #include <algorithm>
 
+#include "stop_request.hpp"
 #include "supervisor.hpp"
 
 namespace runner {
 
-using boost::json::object;
-using boost::json::value;
 using litbuild::State;
 using litbuild::Status;
 using Sync = Journal::Sync;
@@ -51,27 +50,10 @@ void Supervisor::read_requests()
     for (const std::string &name : found) {
         const std::optional<std::string> text = litbuild::linux_::slurp(name.c_str(), control.get());
         if (!text) continue;
-        boost::system::error_code error;
-        const value parsed = boost::json::parse(*text, error);
-        if (error || !parsed.is_object()) continue;
+        const std::optional<StopRequest> wish = parse_stop_request(*text);
+        if (!wish) continue;
         requests_.insert(name);
-        const object &wish = parsed.as_object();
-        const auto word = [&](const char *key) {
-            const value *member = wish.if_contains(key);
-            return member && member->is_string() ? clean(member->as_string()) : std::string();
-        };
-        StopPlan plan;
-        if (const value *steps = wish.if_contains("plan"); steps && steps->is_array()) {
-            for (const value &step : steps->as_array()) {
-                const value *signal = step.is_object() ? step.as_object().if_contains("signal") : nullptr;
-                const value *grace = step.is_object() ? step.as_object().if_contains("grace_ms") : nullptr;
-                if (!signal || !grace || !signal->is_int64() || !grace->is_int64()) continue;
-                plan.push_back({static_cast<int>(std::clamp<int64_t>(signal->as_int64(), 1, 64)),
-                                Milliseconds(std::clamp<int64_t>(grace->as_int64(), 0, 1'000'000'000))});
-            }
-        }
-        if (plan.empty() || plan.back().signal != SIGKILL) plan = setup_.stop;
-        request(word("by"), word("reason"), plan);
+        request(wish->by, wish->reason, wish->plan.empty() ? setup_.stop : wish->plan);
     }
 }
 

@@ -135,6 +135,7 @@ StopPlan Reading::stop_plan(std::string_view key, const StopPlan &otherwise) con
         out.push_back({signal, step.duration("grace", std::chrono::seconds(signal == SIGKILL ? 60 : 10), true)});
     }
     if (out.back().signal != SIGKILL) fail(quote(key) + " must end with {\"signal\": \"KILL\"}");
+    if (!is_sound(out)) fail(quote(key) + " takes longer than a hundred years");
     return out;
 }
 

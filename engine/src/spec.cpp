@@ -87,8 +87,12 @@ json::array to_json(const StopPlan &plan)
 StopPlan plan_from_json(const json::value &plan)
 {
     StopPlan out;
-    for (const json::value &step : plan.as_array())
-        out.push_back({static_cast<int>(step.at("signal").as_int64()), milliseconds(step.at("grace_ms").as_int64())});
+    for (const json::value &value : plan.as_array()) {
+        const auto step = make_stop_step(value.at("signal").as_int64(), value.at("grace_ms").as_int64());
+        if (!step) throw std::out_of_range("a step of a stop plan");
+        out.push_back(*step);
+    }
+    if (!is_sound(out)) throw std::out_of_range("a stop plan");
     return out;
 }
 

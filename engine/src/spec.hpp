@@ -27,6 +27,7 @@ Spec parse_spec(std::string_view text, const StopPlan &stop);
 
 /// The plan as it stands in build.json and in requests.
 boost::json::array to_json(const StopPlan &plan);
+/// Throws a std::exception: it is no such plan.
 StopPlan plan_from_json(const boost::json::value &plan);
 
 }  // namespace litbuild::detail

@@ -74,7 +74,10 @@ std::string Token::text() const
 {
     std::string out = std::string(first_line) + "\n";
     const auto add = [&](const char *key, const std::string &value) {
-        if (!value.empty() && value != "0") out += std::string(key) + " " + value + "\n";
+        if (!value.empty()) out += std::string(key) + " " + value + "\n";
+    };
+    const auto add_number = [&](const char *key, uint64_t value) {
+        if (value != 0) add(key, std::to_string(value));
     };
     add("host", host);
     add("host-name", host_name);
@@ -82,14 +85,14 @@ std::string Token::text() const
     add("pid-namespace", pid_namespace);
     add("uuid", uuid);
     add("cgroup", cgroup);
-    add("cgroup-inode", std::to_string(cgroup_inode));
+    add_number("cgroup-inode", cgroup_inode);
     for (const std::string &group : groups) add("group", group);
-    add("pid", std::to_string(pid));
-    add("start", std::to_string(start));
-    add("adopter", std::to_string(adopter));
-    add("adopter-start", std::to_string(adopter_start));
-    add("surroundings", std::to_string(surroundings));
-    add("user", std::to_string(user));
+    add_number("pid", static_cast<uint64_t>(pid));
+    add_number("start", start);
+    add_number("adopter", static_cast<uint64_t>(adopter));
+    add_number("adopter-start", adopter_start);
+    add_number("surroundings", surroundings);
+    add_number("user", user);
     return out;
 }
 

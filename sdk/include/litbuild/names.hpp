@@ -111,6 +111,9 @@ inline void check_tag(std::string_view tag)
     }
 }
 
+/// A hundred years: more than any deadline, and a few of them are within 64 bits of nanoseconds.
+inline constexpr std::chrono::milliseconds longest_duration(3'153'600'000'000);
+
 /// "500ms", "10s", "2m", "1h", "7d": a whole number and its unit. Nothing else is a duration.
 inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept
 {
@@ -120,8 +123,7 @@ inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view 
     const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
     const int64_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000
                          : unit == "d" ? 86'400'000 : 0;
-    // A hundred years is more than any deadline, and keeps every sum within 64 bits of nanoseconds.
-    if (factor == 0 || number > 3'153'600'000'000 / factor) return std::nullopt;
+    if (factor == 0 || number > longest_duration.count() / factor) return std::nullopt;
     return std::chrono::milliseconds(number * factor);
 }
 

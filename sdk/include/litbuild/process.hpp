@@ -34,6 +34,24 @@ struct StopStep {
 /// Ordered; the last one is a kill (signal 9), whose grace is how long to wait for what cannot be killed at once.
 using StopPlan = std::vector<StopStep>;
 
+/// From numbers that somebody else wrote. None: no signal (1 to 64), or no time up to longest_duration.
+inline std::optional<StopStep> make_stop_step(int64_t signal, int64_t grace_ms) noexcept
+{
+    if (signal < 1 || signal > 64 || grace_ms < 0 || grace_ms > longest_duration.count()) return std::nullopt;
+    return StopStep{static_cast<int>(signal), std::chrono::milliseconds(grace_ms)};
+}
+
+/// It ends with a kill, and all of it takes no longer than longest_duration.
+inline bool is_sound(const StopPlan &plan) noexcept
+{
+    std::chrono::nanoseconds left = longest_duration;
+    for (const StopStep &step : plan) {
+        if (step.grace > left) return false;
+        left -= step.grace;
+    }
+    return !plan.empty() && plan.back().signal == 9;
+}
+
 enum class Life : uint32_t {
     unknown = LB_LIFE_UNKNOWN,   ///< cannot be told from here
     queued = LB_LIFE_QUEUED,     ///< accepted, not started

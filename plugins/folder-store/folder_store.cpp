@@ -250,7 +250,7 @@ void FolderStore::write_control(const Call &call, const BuildName &build, std::s
         } catch (const Error &error) {
             // Who wants to stop a build that has filled the disk must be heard: its runner keeps some room for that.
             if (error.code() != Code::no_space || fs_->look(control / ".room").kind != Kind::folder) throw;
-            fs_->remove_tree(control / ".room");
+            fs_->remove_tree(call, control / ".room");
             fs_->replace_file(control / name, content, Durable::yes);
         }
     });

@@ -156,3 +156,33 @@ BOOST_FIXTURE_TEST_CASE(removing, Team)
     BOOST_TEST(good({"launch", "contoso", "--", "true"}) == "7\n");
     good({"wait", "contoso", "7"});
 }
+
+BOOST_FIXTURE_TEST_CASE(what_the_doctor_finds_and_puts_right, Team)
+{
+    BOOST_TEST(good({"launch", "contoso", "--", "true"}) == "7\n");
+    good({"wait", "contoso", "7"});
+    const Result well = run({"--json", "doctor", "contoso", "--repair"});
+    BOOST_TEST(well.status == 0, well.out);
+    BOOST_TEST(good({"doctor"}) == "nothing found\n");
+    BOOST_TEST(good({"--json", "doctor", "contoso"}) == "[]\n");
+
+    spill(root.path() / "contoso/logs/.next", "abc\n");
+    Result found = run({"doctor", "contoso"});
+    BOOST_TEST(found.status == 1);
+    BOOST_TEST(found.out.starts_with("repairable  contoso: "), found.out);
+    BOOST_TEST(found.out.ends_with("\n1 of these can be put right with --repair\n"), found.out);
+    BOOST_TEST(slurp(root.path() / "contoso/logs/.next") == "abc\n");
+    BOOST_TEST(good({"doctor", "contoso", "--repair"}).starts_with("repaired    contoso: "));
+    BOOST_TEST(good({"doctor", "contoso"}) == "nothing found\n");
+
+    spill(root.path() / "contoso/logs/notes.txt", "not ours");
+    found = run({"doctor", "--json", "--repair"});
+    BOOST_TEST(found.status == 1);
+    const json::value one = json::parse(found.out).at(0);
+    BOOST_TEST(one.at("team").as_string() == "contoso");
+    BOOST_TEST(one.at("runid").is_null());
+    BOOST_TEST(one.at("state").as_string() == "left");
+    BOOST_TEST(one.at("kind").as_string() == "foreign");
+    BOOST_TEST(fs::exists(root.path() / "contoso/logs/notes.txt"));
+    fails({"doctor", "nobody"}, 3, "nobody: no such team\n");
+}

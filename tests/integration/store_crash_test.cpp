@@ -72,7 +72,7 @@ void kill_at_every_call(const Operation &operation)
     };
     at(Fate::kills_before, 0);
     BOOST_TEST_REQUIRE(wrongs.count() == 0u, operation.name << ", and nobody was killed: " << wrongs.first());
-    const Stride stride = Stride::of(total, 1000);
+    const Stride stride = Stride::of(total, 100);
     for (const Fate fate : {Fate::kills_before, Fate::kills_after}) {
         if (only && *only) {
             at(fate, std::atoi(only));
@@ -162,7 +162,9 @@ void kill_twice(const Operation &operation, Second what)
         });
     }
     const Stride outer = Stride::of(changes, 12);
-    const int inner = is_long() ? 1 : 11;
+    // All pairs of a long way would take days.
+    const bool is_long_way = operation.effect == Effect::moves && operation.archive == Archive::elsewhere;
+    const int inner = is_long_way ? (is_long() ? 53 : 199) : is_long() ? 1 : 23;
     for (int first = outer.first; first <= changes && !wrongs.too_many(); first += outer.step) {
         Twice tried{true, true};
         const int start = 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(inner));
@@ -177,8 +179,8 @@ void kill_twice(const Operation &operation, Second what)
             killed += tried.second;
         }
     }
-    std::printf("store crash, %s, and the one that %s: %d changes, every %d from %d, killed twice at %d points: %zu wrong\n", operation.name,
-                what == Second::repairs ? "repairs" : "repeats", changes, outer.step, outer.first, killed, wrongs.count());
+    std::printf("store crash, %s, and the one that %s: %d changes, every %d from %d, then every %d of its calls, killed twice at %d points: %zu wrong\n",
+                operation.name, what == Second::repairs ? "repairs" : "repeats", changes, outer.step, outer.first, inner, killed, wrongs.count());
     wrongs.print();
     BOOST_TEST(killed > 0);
     BOOST_TEST(wrongs.count() == 0u, operation.name << ": " << wrongs.count() << " points are wrong, the first: " << wrongs.first());

@@ -56,8 +56,10 @@ public:
         : operation_(operation), place_(operation.archive, operation.starts_archived), started_archived_(operation.starts_archived)
     {
         // What is made at the first time is to be made in the trial.
-        if (operation.effect == Effect::control) fs::remove(place_.folder(Place::target) / ".control");
+        if (operation.effect == Effect::control) fs::remove_all(place_.folder(Place::target) / ".control");
         if (operation.effect == Effect::tags && !started_archived_) fs::remove(place_.folder(Place::target) / ".tags.lock");
+        if (!touches_target()) return;
+        place_.known.at(Place::target).tree = describe(place_.folder(Place::target));
     }
     Place &place() { return place_; }
 

@@ -354,7 +354,10 @@ private:
         const pid_t adopter = linux_::hold(token.adopter, token.adopter_start) ? token.adopter : 1;
         const auto may_be_ours = [&](pid_t pid) {
             const auto stat = linux_::stat_of(pid);
-            return stat && stat->state != 'Z' && stat->start >= token.start && linux_::user_of(pid) == token.user &&
+            if (!stat || stat->state == 'Z' || stat->start < token.start) return false;
+            // Sessions cannot be joined: what is in one that is older than the runner is none of its tree.
+            const auto session = linux_::stat_of(stat->session);
+            return !(session && session->start < token.start) && linux_::user_of(pid) == token.user &&
                    linux_::surroundings_of(pid) == token.surroundings && !linux_::has_environment(pid, "LITBUILD_UUID=");
         };
         for (const pid_t pid : linux_::children_of(adopter)) {

@@ -274,6 +274,8 @@ private:
     void command(Modelled &m);
     void leave(Modelled &m);
     void stop(Modelled &m, size_t how);
+    bool may_doubt(const Modelled &m) const;
+    void end_wiped(Modelled &m);
     void judge_stop(Modelled &m, int outcome);
     void kill_runner(Modelled &m);
     void move(Modelled &m);
@@ -555,6 +557,25 @@ void World::leave(Modelled &m)
     if (m.leader_gone && !m.runner_killed && m.drones.empty() && !m.hurt && (m.waits || chance(2))) settle(m);
 }
 
+/// There was no runner to keep the tree together and no group, and somewhere somebody lives that bears no mark.
+bool World::may_doubt(const Modelled &m) const
+{
+    if (!m.runner_killed || (m.cgroup && had_groups_)) return false;
+    for (const Modelled &each : builds_)
+        for (const auto &[id, drone] : each.drones)
+            if (drone.wiped && drone.lives()) return true;
+    return false;
+}
+
+void World::end_wiped(Modelled &m)
+{
+    for (const auto &[id, drone] : m.drones) {
+        if (!drone.wiped || !drone.lives()) continue;
+        linux_::send(drone.pidfd, SIGKILL);
+        until("a wiped drone to end", [&held = drone] { return !held.lives(); });
+    }
+}
+
 void World::judge_stop(Modelled &m, int outcome)
 {
     const std::string what = describe(m) + ": stop answered " + std::to_string(outcome);
@@ -566,19 +587,20 @@ void World::judge_stop(Modelled &m, int outcome)
     } else if (outcome == static_cast<int>(Outcome::already_finished)) {
         if (!m.leader_gone && !m.end) disagree(what + " (already finished), but nothing of it had ended");
         if (!is_terminal(after.state) || after.state == State::stopped) disagree(what + " (already finished), and it is " + name(after.state));
+    } else if (outcome == static_cast<int>(Outcome::incomplete) && may_doubt(m)) {
+        // What wiped its mark cannot be told from others, nor others from it. The marked ones are gone.
+        if (after.state != State::lost) disagree(what + " (incomplete), and it is " + name(after.state));
+        ++counts_["(in doubt)"];
+        end_wiped(m);
+        m.must_be_empty = m.hurt = true;
+        m.drones.clear();
+        return;
     } else {
         disagree(what);
     }
     if (m.end && *m.end != after.state) disagree(what + ", which changed its end to " + name(after.state));
-    // Where there was no runner to keep the tree together and no group, what wiped its mark is not found (README).
-    if (m.runner_killed && !(m.cgroup && had_groups_)) {
-        for (const auto &[id, drone] : m.drones)
-            if (drone.wiped && drone.lives()) {
-                ++counts_["(wiped, not found)"];
-                linux_::send(drone.pidfd, SIGKILL);
-                until("a wiped drone to end", [&held = drone] { return !held.lives(); });
-            }
-    }
+    for (const auto &[id, drone] : m.drones)
+        if (drone.lives()) disagree(what + ", and drone " + std::to_string(id) + " lives");
     m.end = after.state;
     m.must_be_empty = true;
     m.drones.clear();
@@ -601,8 +623,9 @@ void World::stop(Modelled &m, size_t how)
         const pid_t first = in_child(call), second = in_child(call);
         const int one = end_of(first), two = end_of(second);
         const bool was_ended = m.end.has_value();
+        const bool doubts = may_doubt(m) && (one == static_cast<int>(Outcome::incomplete)) != (two == static_cast<int>(Outcome::incomplete));
         judge_stop(m, one);
-        if (one != two) disagree(describe(m) + ": two stops answered " + std::to_string(one) + " and " + std::to_string(two) + (was_ended ? " of an ended build" : ""));
+        if (one != two && !doubts) disagree(describe(m) + ": two stops answered " + std::to_string(one) + " and " + std::to_string(two) + (was_ended ? " of an ended build" : ""));
         return;
     }
     const useconds_t after = moment();

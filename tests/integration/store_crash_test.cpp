@@ -72,7 +72,7 @@ void kill_at_every_call(const Operation &operation)
     };
     at(Fate::kills_before, 0);
     BOOST_TEST_REQUIRE(wrongs.count() == 0u, operation.name << ", and nobody was killed: " << wrongs.first());
-    const Stride stride = Stride::of(total, 100);
+    const Stride stride = Stride::of(total, 60);
     for (const Fate fate : {Fate::kills_before, Fate::kills_after}) {
         if (only && *only) {
             at(fate, std::atoi(only));
@@ -161,10 +161,10 @@ void kill_twice(const Operation &operation, Second what)
             return Verdict{};
         });
     }
-    const Stride outer = Stride::of(changes, 12);
+    const Stride outer = Stride::of(changes, 8);
     // All pairs of a long way would take days.
     const bool is_long_way = operation.effect == Effect::moves && operation.archive == Archive::elsewhere;
-    const int inner = is_long_way ? (is_long() ? 53 : 199) : is_long() ? 1 : 23;
+    const int inner = is_long_way ? (is_long() ? 53 : 199) : is_long() ? 1 : 31;
     for (int first = outer.first; first <= changes && !wrongs.too_many(); first += outer.step) {
         Twice tried{true, true};
         const int start = 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(inner));

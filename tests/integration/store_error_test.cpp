@@ -124,7 +124,7 @@ void fail_every_call(const Operation &operation)
         const Stored store = trial.place().open();
         run_traced(trial, reports, store, [&](const SystemCall &call) { return total += file_call(call) != nullptr, Verdict{}; });
     }
-    const Stride stride = Stride::of(total, 30);
+    const Stride stride = Stride::of(total, 20);
     int turn = 0;
     for (const Failure &failure : failures) {
         ++turn;

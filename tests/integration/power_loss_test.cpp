@@ -275,16 +275,25 @@ constexpr uint64_t megabyte = 1 << 20;
 BOOST_AUTO_TEST_CASE(ext4_in_turn) { nothing_is_lost("ext4_in_turn", {.type = "ext4", .size = 32 * megabyte}, Lanes::one); }
 BOOST_AUTO_TEST_CASE(ext4_at_once) { nothing_is_lost("ext4_at_once", {.type = "ext4", .size = 32 * megabyte}, Lanes::three); }
 BOOST_AUTO_TEST_CASE(xfs_in_turn) { nothing_is_lost("xfs_in_turn", {.type = "xfs", .size = 300 * megabyte, .most_images = 40}, Lanes::one); }
+BOOST_AUTO_TEST_CASE(ext4_archive_elsewhere_in_turn)
+{
+    nothing_is_lost("ext4_archive_elsewhere_in_turn", {.type = "ext4", .size = 32 * megabyte, .archive_elsewhere = true}, Lanes::one);
+}
+BOOST_AUTO_TEST_CASE(ext4_archive_elsewhere_at_once)
+{
+    nothing_is_lost("ext4_archive_elsewhere_at_once", {.type = "ext4", .size = 32 * megabyte, .archive_elsewhere = true}, Lanes::three);
+}
 
 // What a store does wrong must be seen, or the tests above say nothing.
 BOOST_AUTO_TEST_CASE(a_store_that_does_not_sync_is_found_out)
 {
     if (!can_run("a_store_that_does_not_sync_is_found_out", "ext4")) return;
-    for (const Syncs forgotten : {Syncs::none, Syncs::no_folders}) {
-        Setting setting{.type = "ext4", .size = 32 * megabyte, .syncs = forgotten};
-        const Result result = lose_power(setting, plan_of(Lanes::one, false));
-        tell(forgotten == Syncs::none ? "no fsync" : "no fsync of folders", setting, result);
-        BOOST_TEST(result.bad_images > 0u);
-        if (!result.wrongs.empty()) std::printf("    such as: %s\n", result.wrongs.front().c_str());
-    }
+    for (const bool elsewhere : {false, true})
+        for (const Syncs forgotten : {Syncs::none, Syncs::no_folders}) {
+            const Setting setting{.type = "ext4", .size = 32 * megabyte, .archive_elsewhere = elsewhere, .syncs = forgotten};
+            const Result result = lose_power(setting, plan_of(Lanes::one, store_can_remove()));
+            tell(forgotten == Syncs::none ? "no fsync" : "no fsync of folders", setting, result);
+            BOOST_TEST(result.bad_images > 0u);
+            if (!result.wrongs.empty()) std::printf("    such as: %s\n", result.wrongs.front().c_str());
+        }
 }

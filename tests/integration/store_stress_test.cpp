@@ -476,3 +476,18 @@ BOOST_AUTO_TEST_CASE(twenty_processes)
     const QuickRoot root;
     stress("twenty_processes", root.path());
 }
+
+// The same with an archive that is another file system: what is archived is copied, and a copy takes its time.
+BOOST_AUTO_TEST_CASE(twenty_processes_and_an_archive_elsewhere)
+{
+    const QuickRoot root;
+    const fs::path archive = root.path() / team / "logs/archive";
+    const bool mounted = ::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         fs::create_directories(archive) && ::mount("none", archive.c_str(), "tmpfs", 0, "size=1g") == 0;
+    if (!mounted) {
+        std::printf("SKIPPED: twenty_processes_and_an_archive_elsewhere: this process may not mount\n");
+        return;
+    }
+    stress("twenty_processes_and_an_archive_elsewhere", root.path());
+    BOOST_TEST(::umount(archive.c_str()) == 0);
+}

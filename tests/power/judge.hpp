@@ -118,7 +118,7 @@ private:
         if (fs::exists(control))
             for (const auto &file : fs::directory_iterator(control)) {
                 const std::string name = file.path().filename();
-                if (name.front() == '.') continue;
+                if (!name.starts_with("stop.")) continue;   // the store's own
                 is.controls.insert(name);
                 if (text(build, ".control/" + name) != control_of(number, name)) wrong(label + ".control/" + name + " is not whole");
             }

@@ -159,6 +159,7 @@ Result lose_power(const Setting &setting, const Plan &plan)
     {
         const Roots roots(numbers, setting, root);
         must(roots.failure() == 0, "mount a new " + setting.type);
+        for (const fs::path &folder : {root, root / team / "logs/archive"}) fs::remove(folder / "lost+found");
         ::sync();
         replay = std::make_unique<Replay>(disks);
         syncs = setting.syncs;

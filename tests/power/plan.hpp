@@ -66,8 +66,8 @@ inline std::string payload(int build, size_t length)
 
 inline std::vector<std::pair<std::string, std::string>> files_of(int build)
 {
-    return {{"events.jsonl", "{\"type\":\"queued\",\"build\":" + std::to_string(build) + "}\n"},
-            {"status.json", "{}"},
+    return {{"events.jsonl", "{\"seq\":1,\"time\":\"2026-01-01T00:00:00Z\",\"type\":\"queued\",\"state\":\"queued\",\"steps\":[],\"build\":" +
+                                 std::to_string(build) + "}\n"},
             {"tags", "first"},
             {"spec", payload(build, 9001)}};
 }

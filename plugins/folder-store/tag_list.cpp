@@ -10,6 +10,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+
 bool contains(std::span<const std::string> words, std::string_view word) noexcept
 {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -17,7 +19,6 @@ bool contains(std::span<const std::string> words, std::string_view word) noexcep
 
 Words split(std::string_view content)
 {
-    constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
     if (content.starts_with(byte_order_mark)) content.remove_prefix(byte_order_mark.size());
     Words words;
     while (!content.empty()) {
@@ -60,7 +61,9 @@ std::string edit_tags(std::string_view content, std::span<const std::string> add
         if (!contains(words, word)) words.push_back(word);
     if (words == before) return std::string(content);
     std::string text;
-    for (const std::string &word : words) text += (text.empty() ? "" : ",") + word;
+    // A reader takes the first one off, for editors put it there.
+    if (!words.empty() && words.front().starts_with(byte_order_mark)) text = byte_order_mark;
+    for (size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : ",") + words[i];
     return text.empty() ? text : text + "\n";
 }
 

@@ -1,11 +1,14 @@
 #include <folder-store/posix_attributes.hpp>
 
+#include <array>
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
 
 #include <fcntl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include <litbuild/linux/descriptor.hpp>
 
 namespace litbuild::folder {
 
@@ -102,18 +105,35 @@ int copy_attributes(int from, const struct stat &from_stat, int to)
 
 int copy_attributes_at(const struct stat &from, int dir, const char *name)
 {
+    // By what is held: its name could mean something else by now.
+    const linux_::Descriptor made(::openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat now;
-    if (::fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+    if (!made || ::fstat(made.get(), &now) != 0) return errno;
+    if ((now.st_mode & S_IFMT) != (from.st_mode & S_IFMT) || now.st_nlink != 1) return EBUSY;
     give_away(from, now, [&](uid_t user, gid_t group) {
-        return ::fchownat(dir, name, user, group, AT_SYMLINK_NOFOLLOW);
+        return ::fchownat(made.get(), "", user, group, AT_EMPTY_PATH);
     });
+    std::array<char, 32> itself;
+    std::snprintf(itself.data(), itself.size(), "/proc/self/fd/%d", made.get());
     if (!S_ISLNK(from.st_mode)) {
-        if (::fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+        if (::fstat(made.get(), &now) != 0) return errno;
         const mode_t mode = mode_of_copy(from, now);
-        if ((now.st_mode & 07777) != mode && ::fchmodat(dir, name, mode, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+        if ((now.st_mode & 07777) != mode && ::chmod(itself.data(), mode) != 0) return errno;
     }
     const timespec times[2] = {from.st_atim, from.st_mtim};
-    return ::utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
+    return ::utimensat(AT_FDCWD, itself.data(), times, 0) == 0 ? 0 : errno;
+}
+
+int has_attributes(int from, const struct stat &from_stat, int to, bool &same)
+{
+    struct stat now;
+    if (::fstat(to, &now) != 0) return errno;
+    Attributes wanted, there;
+    if (const int error = read_attributes(from, wanted); error != 0) return error;
+    if (const int error = read_attributes(to, there); error != 0) return error;
+    same = wanted == there && now.st_uid == from_stat.st_uid && now.st_gid == from_stat.st_gid &&
+           now.st_mode == from_stat.st_mode && same_time(now.st_mtim, from_stat.st_mtim);
+    return 0;
 }
 
 }  // namespace litbuild::folder

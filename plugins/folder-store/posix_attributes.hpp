@@ -23,8 +23,12 @@ mode_t mode_of_copy(const struct stat &from, const struct stat &copy) noexcept;
 /// access control lists; the others are kept where that is permitted. 0 or an errno.
 int copy_attributes(int from, const struct stat &from_stat, int to);
 
-/// The same for what is never opened (links, pipes, sockets, devices): owner, mode and times.
+/// The same for what is never opened (links, pipes, sockets, devices): owner, mode and times. EBUSY: it is not what was just
+/// made, but something else, or something that has a name elsewhere, too.
 int copy_attributes_at(const struct stat &from, int dir, const char *name);
+
+/// Whether copy_attributes() would change nothing. 0 or an errno.
+int has_attributes(int from, const struct stat &from_stat, int to, bool &same);
 
 bool must_be_kept(const std::string &attribute) noexcept;
 inline bool same_time(const timespec &a, const timespec &b) noexcept

@@ -51,7 +51,9 @@ public:
 
     TreeFault run()
     {
-        if (!begin(Old::maybe)) return fault_;
+        if (from_.error() != 0) failed(from_.error(), "", "copy it");
+        if (to_.error() != 0) failed(to_.error(), "", "copy it");
+        if (fault_.number != 0 || !begin(Old::maybe)) return fault_;
         for (;;) {
             call_.check(object_);
             Level &level = levels_.back();
@@ -185,26 +187,39 @@ private:
                        failed(errno, name, "link it");
             }
         }
-        const bool is_copied = there && there->st_size == found.st_size && same_time(there->st_mtim, found.st_mtim) &&
-                               (is_linked || there->st_nlink == 1);
+        const auto size = static_cast<uint64_t>(found.st_size);
         Descriptor out;
+        int error = 0;
+        const bool is_copied = there && there->st_size == found.st_size && same_time(there->st_mtim, found.st_mtim) &&
+                               is_reusable(in.get(), found, name, out, error);
+        if (error != 0) return failed(error, name, "copy it");
         if (is_copied) {
-            out = open_file(to_.dir(), name, O_RDONLY);
-            told_(static_cast<uint64_t>(found.st_size));
+            told_(size);
         } else {
             if (there && !clear(name)) return false;
             out.reset(::openat(to_.dir(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+            if (!out) return failed(errno, name, "copy it");
+            error = copy_content(call_, in.get(), out.get(), size, object_, told_);
+            // The times come last, and so tell that the content is whole.
+            if (error == 0) error = copy_attributes(in.get(), found, out.get());
+            if (error != 0) return failed(error, name, "copy it");
         }
-        if (!out) return failed(errno, name, "copy it");
-        int error = is_copied ? 0
-                              : copy_content(call_, in.get(), out.get(), static_cast<uint64_t>(found.st_size), object_,
-                                             told_);
-        // The times come last, and so tell that the content is whole.
-        if (error == 0) error = copy_attributes(in.get(), found, out.get());
-        if (error != 0) return failed(error, name, "copy it");
         if (is_linked && ::linkat(to_.dir(), name.c_str(), links_.get(), key.c_str(), 0) != 0)
             return failed(errno, name, "link it");
         return sync(out.get(), name);
+    }
+
+    // Of an earlier copy. What has only this name is given its attributes again; what has others might not be ours, and has
+    // to have them already.
+    bool is_reusable(int from, const struct stat &found, const std::string &name, Descriptor &out, int &error) const
+    {
+        out = open_file(to_.dir(), name, O_RDONLY);
+        struct stat there;
+        if (!out || ::fstat(out.get(), &there) != 0 || !S_ISREG(there.st_mode)) return false;
+        bool same = true;
+        if (there.st_nlink == 1) error = copy_attributes(from, found, out.get());
+        else error = has_attributes(from, found, out.get(), same);
+        return error == 0 && same && (found.st_nlink > 1 || there.st_nlink == 1);
     }
 
     bool link(const std::string &name, const struct stat &found)
@@ -259,6 +274,7 @@ TreeFault measure_tree(const Call &call, Descriptor top, const std::string &obje
         const std::string folder = at.where();
         return TreeFault{number, folder + (folder.empty() || name.empty() ? "" : "/") + name, "read it"};
     };
+    if (at.error() != 0) return failed(at.error(), "");
     if (const int error = sorted_names(at.dir(), left.back()); error != 0) return failed(error, "");
     for (;;) {
         call.check(object);

@@ -29,11 +29,14 @@ using folder::Fs;
 using folder::PosixFs;
 using folder::Resolve;
 
+/// For what does not ask how a disk behaves: in memory, where there is such a place.
+inline fs::path memory() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : fs::temp_directory_path(); }
+
 class TempFolder {
 public:
-    TempFolder()
+    explicit TempFolder(const fs::path &base = fs::temp_directory_path())
     {
-        std::string name = (fs::temp_directory_path() / "litbuild-XXXXXX").string();
+        std::string name = (base / "litbuild-XXXXXX").string();
         if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
         path = name;
     }

@@ -60,7 +60,7 @@ int64_t FolderStore::parse_hint(std::string_view text) noexcept
 class FolderStore::Draft {
 public:
     Draft(Fs &fs, const NewBuild &build)
-        : path(logs(build.team) / (".new-" + build.uuid)), document(build.team, build.document), fs_(fs)
+        : path(logs(build.team) / (".new-" + build.uuid + "." + own_mark())), document(build.team, build.document), fs_(fs)
     {
         if (!fs.make_dir(path))
             throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
@@ -92,9 +92,6 @@ Entry FolderStore::create(const Call &call, const NewBuild &build)
     make_team(call, build.team);
     Draft draft(*fs_, build);
     fs_->make_dir(draft.path / ".control");
-    // Tells later whether a draft is still being made.
-    fs_->write_file(draft.path / ".control" / "maker", boost::json::serialize(Owner::self().to_json()) + "\n",
-                    Durable::no);
     for (const auto &[name, content] : build.files) {
         call.check(build.team);
         fs_->write_file(draft.path / name, content, Durable::yes);

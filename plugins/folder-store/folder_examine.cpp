@@ -9,7 +9,6 @@
 #include <litbuild/time.hpp>
 
 #include <folder-store/build_logs.hpp>
-#include <folder-store/fields.hpp>
 #include <folder-store/noise.hpp>
 
 namespace litbuild::folder {
@@ -62,7 +61,13 @@ private:
     };
 
     std::string object(int64_t runid) const { return runid == 0 ? team_ : to_string(BuildName{team_, runid}); }
-    std::string shown(const Path &path) const { return fs_.root() + "/" + path.text(); }
+    // Others choose the names that it may hold.
+    std::string shown(const Path &path) const
+    {
+        const std::string &text = path.text();
+        const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+        return fs_.root() + "/" + (is_plain && text.size() < 300 ? text : quote(text));
+    }
 
     void tell(Finding::State state, int64_t runid, const char *kind, const std::string &text, const std::string &action)
     {
@@ -117,9 +122,8 @@ private:
 
     void draft(const Path &path)
     {
-        const auto members = parse_object(store_.small_file(path / ".control" / "maker"));
-        const std::optional<Owner> maker = members ? Owner::from_json(*members) : std::nullopt;
-        if (!is_over(maker ? look_for(*maker) : Owning::unknown, path)) return;
+        const std::string_view name = path.name();
+        if (!is_over(look_for_mark(name.substr(name.rfind('.') + 1)), path)) return;
         repairable(0, "temporary", "holds a build that never was finished, " + shown(path), "remove it", [&] {
             fs_.remove_tree(call_, path);
             return "removed it";

@@ -37,8 +37,10 @@ Entry FolderStore::move(const Call &call, const BuildName &build, Place to)
         settle(call, build, to);
         const bool there = is_in(build, to);
         const Info here = fs_->look(folder(build, from));
-        if (here.kind == Kind::folder && there)
-            throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
+        if (here.kind == Kind::folder && there) {
+            if (is_double(build)) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
+            continue;
+        }
         if (there && fs_->look(folder(build.team, from)).kind != Kind::folder) return entry(build, to);
         if (there) return done();
         if (here.kind != Kind::folder) {
@@ -217,6 +219,8 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
     }
     const bool source = is_there(at.source), copy = is_there(at.copy);
     if (destination && source) {
+        if (store_.uuid(build_, journal.to) != store_.uuid(build_, other(journal.to)))
+            throw Error(Code::corrupt, object_ + ": lies in the main list and in the archive");
         journal_ = journal;
         // On the way into the archive the source is what everybody has seen until now; it may have been edited since.
         tags_ = hold_tags(at.source);

@@ -74,12 +74,13 @@ void FolderStore::remove(const Call &call, const BuildName &build)
     for (int i = 0; i < tries; ++i) {
         call.check(object);
         settle(call, build, std::nullopt);
-        const Info found = fs_->look(folder(build, Place::archive));
-        if (is_in(build, Place::live))
-            throw found.kind == Kind::folder
-                ? Error(Code::corrupt, object + ": lies in the main list and in the archive")
-                : Error(Code::refused, object + ": is not archived; archive it before removing");
-        if (found.kind != Kind::folder) {
+        const bool is_archived = is_in(build, Place::archive);
+        if (is_in(build, Place::live)) {
+            if (!is_archived) throw Error(Code::refused, object + ": is not archived; archive it before removing");
+            if (is_double(build)) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
+            continue;
+        }
+        if (!is_archived) {
             // One that was broken off when the build was gone already.
             if (clear_trash(call, build)) return;
             // Throws where it is nowhere; else it moved while we looked.

@@ -10,6 +10,10 @@ namespace litbuild::folder {
 namespace {
 
 constexpr int tries = 5;
+// One that goes to and fro between two looks is in neither: so often it is not believed.
+constexpr int looks = 4;
+// As with looks; a list costs more.
+constexpr int passes = 8;
 constexpr uint64_t largest_tags = 1024 * 1024;
 constexpr uint64_t largest_small_file = 4 * 1024 * 1024;
 constexpr int64_t tick_ns = 20'000'000;
@@ -63,12 +67,19 @@ Error FolderStore::no_such(const BuildName &build)
     return Error(Code::not_found, to_string(build) + ": no such build");
 }
 
+// None: it is nowhere, as far as one can tell of one that others may move at any time.
+std::optional<Place> FolderStore::locate(const BuildName &build)
+{
+    for (int i = 0; i < looks; ++i)
+        for (const Place place : {Place::live, Place::archive})
+            if (is_in(build, place)) return place;
+    return std::nullopt;
+}
+
 Place FolderStore::place_of(const Call &call, const BuildName &build)
 {
     call.check(to_string(build));
-    // The third look is for a build that came back between the first two.
-    for (const Place place : {Place::live, Place::archive, Place::live})
-        if (is_in(build, place)) return place;
+    if (const std::optional<Place> place = locate(build)) return *place;
     throw no_such(build);
 }
 
@@ -103,6 +114,20 @@ bool FolderStore::collect(const Call &call, const Query &query, Place place, std
     });
 }
 
+// Whether two folders have the name, and not one that was seen twice while it was moved.
+bool FolderStore::is_double(const BuildName &build)
+{
+    const auto look = [&](Place place) { return fs_->look(folder(build, place)); };
+    for (int i = 0; i < looks; ++i) {
+        const Info live = look(Place::live), archived = look(Place::archive);
+        if (live.kind != Kind::folder || archived.kind != Kind::folder) return false;
+        if (live.inode != archived.inode && look(Place::live).inode == live.inode && operations(build).empty() &&
+            look(Place::archive).inode == archived.inode)
+            return true;
+    }
+    return false;
+}
+
 void FolderStore::list(const Call &call, const Query &query, const EntrySink &each)
 {
     check_team(query.team);
@@ -110,20 +135,34 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
         std::sort(runids.begin(), runids.end(), std::greater<>());
         runids.erase(std::unique(runids.begin(), runids.end()), runids.end());
     };
+    const auto unite = [&](std::vector<int64_t> &all, std::vector<int64_t> &pass) {
+        all.insert(all.end(), pass.begin(), pass.end());
+        descending(all);
+        pass.clear();
+    };
     const bool want_live = query.scope != Scope::archived;
     const bool want_archived = query.scope != Scope::live;
-    const Info before = fs_->look(logs(query.team));
-    // Two changes within one tick of the file system's clock leave the same time.
-    const bool was_recent = wall_clock_ns() - before.modified_ns < tick_ns;
-    std::vector<int64_t> live, archived;
-    // The main list is read for the archive, too: a build in both places is live.
-    if (before.kind != Kind::folder || !collect(call, query, Place::live, live))
-        throw Error(Code::not_found, query.team + ": no such team");
-    if (want_archived) {
-        collect(call, query, Place::archive, archived);
-        // One that came back after the first look and before the second is in neither.
-        if (want_live && (was_recent || fs_->look(logs(query.team)).modified_ns != before.modified_ns))
-            collect(call, query, Place::live, live);
+    std::vector<int64_t> live, archived, earlier_live, earlier_archived;
+    Info before = fs_->look(logs(query.team));
+    for (int i = 0; i < passes; ++i) {
+        // Two changes within one tick of the file system's clock leave the same time.
+        const bool was_recent = wall_clock_ns() - before.modified_ns < tick_ns;
+        // The main list is read for the archive, too: a build in both places is live.
+        if (before.kind != Kind::folder || !collect(call, query, Place::live, live))
+            throw Error(Code::not_found, query.team + ": no such team");
+        if (want_archived) collect(call, query, Place::archive, archived);
+        if (!want_live || !want_archived) break;
+        // One that was moved after the first of the two was read and before the other is in neither. Each move changes the
+        // folder of the main list: a pass that saw no change has seen all.
+        const Info after = fs_->look(logs(query.team));
+        if (!was_recent && after.modified_ns == before.modified_ns) break;
+        before = after;
+        // Where it never rests, whatever one of the passes has seen is told.
+        const bool is_last = i + 1 == passes;
+        unite(earlier_live, live);
+        unite(earlier_archived, archived);
+        if (is_last) live = earlier_live;
+        if (is_last) archived = earlier_archived;
     }
     descending(live);
     descending(archived);
@@ -185,10 +224,12 @@ void FolderStore::read(const Call &call, const BuildName &build, std::string_vie
     litbuild::check(build);
     const Path in_live = append(folder(build, Place::live), build, name);
     if (fs_->read_file(call, in_live, offset, max, sink)) return;
-    // Archived, or archived meanwhile, or no such file.
-    for (int i = 0; i < 2; ++i) {
-        const Path path = append(folder(build, place_of(call, build)), build, name);
-        if (fs_->read_file(call, path, offset, max, sink)) return;
+    // Archived, or archived meanwhile, or no such file: that is known where the build was in one place before and after.
+    for (int i = 0; i < tries; ++i) {
+        const Place place = place_of(call, build);
+        const uint64_t inode = fs_->look(folder(build, place)).inode;
+        if (fs_->read_file(call, append(folder(build, place), build, name), offset, max, sink)) return;
+        if (inode != 0 && fs_->look(folder(build, place)).inode == inode) break;
     }
     throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
 }

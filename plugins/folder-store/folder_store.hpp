@@ -2,7 +2,7 @@
 //
 //     ROOT/TEAM/logs/19/            a build
 //     ROOT/TEAM/logs/archive/18/    an archived one
-//     ROOT/TEAM/logs/.new-UUID/     a build in the making, or what a crash left of it
+//     ROOT/TEAM/logs/.new-UUID.MARK/ a build in the making, or what a crash left of it; the mark is its maker's
 //     ROOT/TEAM/logs/.next          the run id given last
 //     ROOT/TEAM/logs/.removed/17    17 was removed; so no id up to it is given any more
 //     ROOT/TEAM/logs/.ops/          records of builds on their way to another file system: see folder_moving.hpp
@@ -75,6 +75,8 @@ private:
     Entry entry(const BuildName &build, Place place) const;
 
     bool is_in(const BuildName &build, Place place) { return fs_->look(folder(build, place)).kind == Kind::folder; }
+    std::optional<Place> locate(const BuildName &build);
+    bool is_double(const BuildName &build);
     Place place_of(const Call &call, const BuildName &build);
     Error no_such(const BuildName &build);
     bool collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found);

@@ -162,19 +162,10 @@ private:
 
     // ----------------------------------------------------------------------------------------------- what is there
 
-    std::optional<Place> place_of(int64_t runid)
-    {
-        const BuildName build{team_, runid};
-        // The third look is for a build that came back between the first two.
-        for (const Place place : {Place::live, Place::archive, Place::live})
-            if (store_.is_in(build, place)) return place;
-        return std::nullopt;
-    }
-
     void update(int64_t runid)
     {
         if (call_.cancelled()) throw Error(Code::cancelled, team_ + ": cancelled");
-        const std::optional<Place> place = place_of(runid);
+        const std::optional<Place> place = store_.locate({team_, runid});
         const auto found = seen_.find(runid);
         if (!place) {
             if (found == seen_.end()) return;

@@ -52,6 +52,8 @@ private:
     // False: a difference, or a fault.
     bool whole()
     {
+        if (a_.error() != 0) return failed(a_.error(), "");
+        if (b_.error() != 0) return failed(b_.error(), "");
         if (!begin()) return false;
         for (;;) {
             call_.check(object_);
@@ -131,7 +133,7 @@ private:
         if (S_ISREG(of_a.st_mode)) return file(name, of_a);
         if (!S_ISDIR(of_a.st_mode)) return true;
         if (const int error = a_.enter(name); error != 0) return different(error, name);
-        if (const int error = b_.enter(name); error != 0) return different(error, name);
+        if (const int error = b_.enter(name); error != 0) return different(error, "");
         return begin();
     }
 

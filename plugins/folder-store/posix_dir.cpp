@@ -110,6 +110,7 @@ int remove_content(const Call &call, Descriptor dir, const std::string &object, 
         where += name;
         return error;
     };
+    if (at.error() != 0) return failed(at.error(), "");
     if (const int error = sorted_names(at.dir(), left.back()); error != 0) return failed(error, "");
     for (;;) {
         call.check(object);

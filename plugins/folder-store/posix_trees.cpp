@@ -65,8 +65,9 @@ bool PosixFs::is_still(int dir, const Path &path) const
 {
     struct stat held, there;
     const Descriptor now = root_.open(path, O_PATH | O_DIRECTORY);
-    return now && ::fstat(now.get(), &there) == 0 && ::fstat(dir, &held) == 0 && held.st_ino == there.st_ino &&
-           held.st_dev == there.st_dev;
+    if (!now && (errno == ENOENT || errno == ENOTDIR)) return false;
+    if (!now || ::fstat(now.get(), &there) != 0 || ::fstat(dir, &held) != 0) throw failed(path, "look at it", errno);
+    return held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
 
 std::unique_ptr<Lock> PosixFs::lock(const Call &call, const Path &path)

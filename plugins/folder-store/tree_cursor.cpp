@@ -16,7 +16,7 @@ using linux_::Descriptor;
 TreeCursor::TreeCursor(Descriptor top) : dir_(std::move(top))
 {
     bool mounted = false;
-    identify(dir_.get(), here_, mounted);
+    error_ = identify(dir_.get(), here_, mounted);
 }
 
 int TreeCursor::identify(int fd, Identity &identity, bool &mounted) noexcept

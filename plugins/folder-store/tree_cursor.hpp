@@ -16,6 +16,8 @@ class TreeCursor {
 public:
     /// `top`: a folder, open for reading.
     explicit TreeCursor(linux_::Descriptor top);
+    /// 0, or the errno of the beginning; then it leads nowhere.
+    int error() const noexcept { return error_; }
 
     /// The folder it is in, open for reading.
     int dir() const noexcept { return dir_.get(); }
@@ -42,6 +44,7 @@ private:
 
     linux_::Descriptor dir_;
     Identity here_;
+    int error_ = 0;
     std::vector<Above> above_;
 };
 

@@ -44,8 +44,6 @@ folder::Owner nobody()
     return owner;
 }
 
-std::string maker(const folder::Owner &owner) { return boost::json::serialize(owner.to_json()); }
-
 void make_old(const fs::path &path)
 {
     fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(25));
@@ -73,28 +71,26 @@ BOTH_WAYS(temporaries_of_the_dead_go)
     spill(store.logs / ".tmp-0123456789abcdef", "young");
     spill(store.logs / ".tmp-fedcba9876543210", "old");
     make_old(store.logs / ".tmp-fedcba9876543210");
-    const auto draft = [&](const std::string &name, const std::string &text) {
-        spill(store.logs / name / ".control/maker", text);
+    const std::string dead_draft = ".new-" + uuid(1) + "." + folder::mark(nobody());
+    const std::string my_draft = ".new-" + uuid(2) + "." + folder::own_mark();
+    // Of a store that wrote no marks.
+    const std::string young_draft = ".new-" + uuid(3), old_draft = ".new-" + uuid(4);
+    for (const std::string &name : {dead_draft, my_draft, young_draft, old_draft})
         spill(store.logs / name / "events.jsonl", "{}\n");
-    };
-    draft(".new-" + uuid(1), maker(nobody()));
-    draft(".new-" + uuid(2), maker(folder::Owner::self()));
-    draft(".new-" + uuid(3), "torn");
-    draft(".new-" + uuid(4), "torn");
-    make_old(store.logs / (".new-" + uuid(4)));
+    make_old(store.logs / old_draft);
     fs::create_directories(store.logs / "archive/.trash-7-ab/sub");
     const std::string found = store.look();
     BOOST_TEST(std::count(found.begin(), found.end(), '\n') == 9, found);
     BOOST_TEST(("\n" + found).find("\nleft") == found.npos, found);
     BOOST_TEST(found.find("repairable temporary 7 contoso/7: what is left of its removal lies at LOGS/archive/.trash-7-ab | "
                           "clear it\n") != found.npos, found);
-    BOOST_TEST(found.find("repairable temporary 0 contoso: holds a build that never was finished, LOGS/.new-" + uuid(1) +
+    BOOST_TEST(found.find("repairable temporary 0 contoso: holds a build that never was finished, LOGS/" + dead_draft +
                           " | remove it\n") != found.npos, found);
     const std::string repaired = store.repair();
     BOOST_TEST(std::count(repaired.begin(), repaired.end(), '\n') == 9, repaired);
     BOOST_TEST(repaired.find("repairable") == repaired.npos, repaired);
     BOOST_TEST(store.look() == "");
-    BOOST_TEST(dotted(store.logs) == ".new-" + uuid(2) + " .new-" + uuid(3) + " .next .next.lock .tmp-0123456789abcdef " +
+    BOOST_TEST(dotted(store.logs) == my_draft + " " + young_draft + " .next .next.lock .tmp-0123456789abcdef " +
                                          mine + " archive");
     BOOST_TEST(fs::exists(store.logs / "1/.control" / mine));
     BOOST_TEST(store.all() == "a3 2 1");

@@ -60,13 +60,13 @@ class Wrongs {
 public:
     void add(const std::string &point, const std::string &what) { all_.push_back(point + ": " + what); }
     size_t count() const { return all_.size(); }
-    bool too_many() const { return all_.size() >= 40; }
+    bool too_many() const { return all_.size() >= (is_long() ? 2000 : 40); }
     void print() const
     {
-        for (const std::string &wrong : all_) std::printf("    %s\n", wrong.c_str());
+        for (size_t i = 0; i < std::min<size_t>(all_.size(), 100); ++i) std::printf("    %s\n", all_[i].c_str());
         std::fflush(stdout);
     }
-    const std::string first() const { return all_.empty() ? "" : all_.front(); }
+    std::string first() const { return all_.empty() ? "" : all_.front(); }
 
 private:
     std::vector<std::string> all_;

@@ -20,16 +20,22 @@ constexpr uint64_t ahead = 16 * piece;
 
 struct Range {
     uint64_t begin, end;
+    int error = 0;   // errno; where it is not 0, the range means nothing
 };
 
 // The next bytes at or behind `offset` that are in no hole; an empty range at `size` where there are none.
 Range next_data(int fd, uint64_t offset, uint64_t size) noexcept
 {
+    const auto cannot_tell = [] { return errno == EINVAL || errno == EOPNOTSUPP; };
     const off_t begin = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
-    if (begin < 0) return errno == ENXIO ? Range{size, size} : Range{offset, size};
+    if (begin < 0 && errno == ENXIO) return {size, size};
+    if (begin < 0) return {offset, size, cannot_tell() ? 0 : errno};
     const off_t end = ::lseek(fd, begin, SEEK_HOLE);
     const uint64_t first = std::min(static_cast<uint64_t>(begin), size);
-    return {first, end < 0 ? size : std::min(static_cast<uint64_t>(end), size)};
+    // It has become shorter meanwhile, which the comparison will tell.
+    if (end < 0 && errno == ENXIO) return {first, size};
+    if (end < 0) return {first, size, cannot_tell() ? 0 : errno};
+    return {first, std::min(static_cast<uint64_t>(end), size)};
 }
 
 ssize_t read_at(int fd, char *to, uint64_t size, uint64_t offset) noexcept
@@ -103,6 +109,7 @@ int copy_content(const Call &call, int from, int to, uint64_t size, const std::s
     uint64_t at = 0, started = 0;
     while (at < size) {
         const Range data = next_data(from, at, size);
+        if (data.error != 0) return data.error;
         told(data.begin - at);
         at = data.begin;
         while (at < data.end) {
@@ -131,7 +138,9 @@ int compare_content(const Call &call, int a, int b, uint64_t size, const std::st
     while (at < size) {
         call.check(object);
         // Where both have a hole there is nothing to compare.
-        const uint64_t begin = std::min(next_data(a, at, size).begin, next_data(b, at, size).begin);
+        const Range of_one = next_data(a, at, size), of_other = next_data(b, at, size);
+        if (of_one.error != 0 || of_other.error != 0) return of_one.error != 0 ? of_one.error : of_other.error;
+        const uint64_t begin = std::min(of_one.begin, of_other.begin);
         told(begin - at);
         at = begin;
         if (at == size) return 0;

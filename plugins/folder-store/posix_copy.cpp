@@ -186,6 +186,7 @@ private:
                 return ::linkat(links_.get(), key.c_str(), to_.dir(), name.c_str(), 0) == 0 ||
                        failed(errno, name, "link it");
             }
+            if (errno != ENOENT) return failed(errno, name, "copy it");
         }
         const auto size = static_cast<uint64_t>(found.st_size);
         Descriptor out;

@@ -173,17 +173,18 @@ Result lose_power(const Setting &setting, const Plan &plan)
     for (uint64_t i = begin; i < disks.position(); ++i) result.flushes += disks.record(i).kind == Record::flush;
 
     std::vector<Moment> all = moments(disks, plan, outcomes, begin);
-    result.points = all.size();
     std::mt19937_64 random(seed());
+    if (is_long()) {
+        // More than one choice of what got through.
+        std::vector<Moment> more;
+        for (const Moment &moment : all) more.insert(more.end(), moment.kept == Unflushed::some ? 4 : 1, moment);
+        all = more;
+    }
+    result.points = all.size();
     if (!is_long() && all.size() > setting.most_images) {
         std::vector<Moment> some;
         std::sample(all.begin(), all.end(), std::back_inserter(some), setting.most_images, random);
         all = some;
-    }
-    if (is_long()) {
-        std::vector<Moment> more;
-        for (const Moment &moment : all) more.insert(more.end(), moment.kept == Unflushed::some ? 4 : 1, moment);
-        all = more;
     }
     for (const Moment &moment : all) {
         replay->go(moment.position);

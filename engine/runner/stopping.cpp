@@ -97,10 +97,6 @@ void Supervisor::next_plan_step()
         phase_ = Phase::killing;
         plan_due_ = Clock::now() + std::max<std::chrono::nanoseconds>(plan_.back().grace, 1s);
         kill_pass();
-        // No request can hasten a kill. Closed here, where it costs nothing: the kernel takes some 5 ms over it, which who
-        // waits for the end of this process would wait too.
-        watch_.reset();
-        look_due_ = {};
         return;
     }
     plan_due_ = Clock::now() + step.grace;

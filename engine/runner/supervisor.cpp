@@ -5,7 +5,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/auxv.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/vfs.h>
@@ -89,17 +88,16 @@ Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
     need(log_, ::openat(folder, "log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666), "open its log");
     sigset_t heard_signals;
     ::sigemptyset(&heard_signals);
-    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&heard_signals, signal);
+    for (const int signal : {SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&heard_signals, signal);
     ::sigprocmask(SIG_SETMASK, &heard_signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
     need(signals_, ::signalfd(-1, &heard_signals, SFD_CLOEXEC | SFD_NONBLOCK), "read signals");
-    // Without inotify (a full table of watches) the controller's signal still brings the request.
-    watch_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    const std::string control = "/proc/self/fd/" + std::to_string(folder) + "/.control";
-    if (watch_) ::inotify_add_watch(watch_.get(), control.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
-    // The first that is heard of a removal of the whole: our own open pipe keeps the folder it is in from telling.
-    if (watch_) ::inotify_add_watch(watch_.get(), (control + "/report").c_str(), IN_ATTRIB);
-    if (is_shared_by_hosts(folder)) look_due_ = Clock::now() + look_interval;
+    // What others do in the folder of requests comes as SIGIO. Not by inotify: who ends with one open is held up by the
+    // kernel for some 5 ms, and with it everybody who waits for the end of a stop.
+    need(control_, ::openat(folder, ".control", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), "open its .control");
+    const bool is_told = ::fcntl(control_.get(), F_NOTIFY, DN_CREATE | DN_RENAME | DN_DELETE | DN_MODIFY | DN_MULTISHOT) == 0;
+    must_look_ = !is_told || is_shared_by_hosts(folder);
+    if (must_look_) look_due_ = Clock::now() + look_interval;
 
     journal_.status().state = State::running;
     if (setup.time_limit > 0ms) build_due_ = Clock::now() + setup.time_limit;
@@ -329,7 +327,7 @@ void Supervisor::advance()
     const auto is_due = [&](Clock::time_point time) { return time != Clock::time_point{} && now >= time; };
     if (progress_pending_ && is_due(progress_due_)) tell_progress();
     if (is_due(look_due_)) {
-        look_due_ = is_shared_by_hosts(folder_) ? now + look_interval : Clock::time_point{};
+        look_due_ = must_look_ ? now + look_interval : Clock::time_point{};
         read_requests();
         if (journal_.is_removed()) request("nobody", "its folder was removed", setup_.stop);
     }
@@ -373,27 +371,23 @@ void Supervisor::sleep()
     if (more_to_reap_) timeout = 0;
     // Only an ending build asks its group: while it runs, who is in it does not matter.
     const int events = phase_ == Phase::running ? -1 : group_events_.get();
-    pollfd wait[5] = {{signals_.get(), POLLIN, 0},
-                      {watch_.get(), POLLIN, 0},
+    pollfd wait[4] = {{signals_.get(), POLLIN, 0},
                       {report_.fd(), POLLIN, 0},
                       {events, POLLPRI, 0},
                       {words_.get(), POLLIN, 0}};
     if (timeout < 0) give_back_pages();
-    if (::poll(wait, 5, timeout) <= 0) return;
+    if (::poll(wait, 4, timeout) <= 0) return;
 
-    if (wait[3].revents != 0) see_group_events();
-    if ((wait[2].revents & POLLIN) != 0) report_.drain([&](const Report &report) { heard(report); });
+    if (wait[2].revents != 0) see_group_events();
+    if ((wait[1].revents & POLLIN) != 0) report_.drain([&](const Report &report) { heard(report); });
     bool look = false;
-    if ((wait[1].revents & POLLIN) != 0) {
-        char events_read[4096];
-        while (::read(watch_.get(), events_read, sizeof events_read) > 0) {
-        }
-        look = true;
-        if (::faccessat(folder_, ".control/report", F_OK, AT_SYMLINK_NOFOLLOW) != 0) look_due_ = Clock::now() + 100ms;
-    }
     signalfd_siginfo asked{};
-    for (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;)
-        if (signal.ssi_signo != SIGCHLD) asked = signal;
+    for (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;) {
+        if (signal.ssi_signo == SIGIO) look = true;
+        else if (signal.ssi_signo != SIGCHLD) asked = signal;
+    }
+    // The first that is seen of a removal of the whole.
+    if (look && ::faccessat(folder_, ".control/report", F_OK, AT_SYMLINK_NOFOLLOW) != 0) look_due_ = Clock::now() + 100ms;
     // What ended before the request was read has ended by itself.
     hear_words();
     more_to_reap_ = reap();

@@ -82,7 +82,7 @@ private:
     Journal &journal_;
     int folder_;
     litbuild::linux_::Cgroup group_;
-    litbuild::linux_::Descriptor log_, signals_, watch_, group_events_;
+    litbuild::linux_::Descriptor log_, signals_, control_, group_events_;
     ReportPipe report_;
 
     Phase phase_ = Phase::running;
@@ -95,7 +95,8 @@ private:
     bool more_to_reap_ = false;
 
     std::set<std::string> requests_;
-    Clock::time_point look_due_{};   ///< for requests that nothing tells of; never where there are none such
+    bool must_look_ = false;         ///< requests may come that nothing tells of
+    Clock::time_point look_due_{};
     litbuild::StopPlan plan_;
     size_t plan_at_ = 0;
     Clock::time_point stop_began_{};

@@ -60,6 +60,7 @@ BOOST_AUTO_TEST_CASE(a_torn_line_is_ended_before_the_next_event)
     BOOST_REQUIRE(::mkdtemp(name));
     const std::string folder = name;
     const litbuild::linux_::Descriptor fd(::open(name, O_RDONLY | O_DIRECTORY));
+    BOOST_REQUIRE(::mkdirat(fd.get(), ".control", 0700) == 0);
     {
         const litbuild::linux_::Descriptor file(::openat(fd.get(), "events.jsonl", O_WRONLY | O_CREAT, 0600));
         BOOST_REQUIRE(::write(file.get(), "{\"seq\":1", 8) == 8);

@@ -100,18 +100,17 @@ void Supervisor::next_plan_step()
         return;
     }
     plan_due_ = Clock::now() + step.grace;
-    const auto signal_it = [&](const Held &held) {
+    // By group first: it also knows those whose parents end while we walk down the tree. Nobody is told before all are
+    // found: what somebody starts on being told, to tidy up, must be let work.
+    std::vector<Held> found = litbuild::linux_::members_of(group_);
+    std::set<pid_t> known;
+    for (const Held &held : found) known.insert(held.pid);
+    for (Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {}))
+        if (known.insert(held.pid).second) found.push_back(std::move(held));
+    for (const Held &held : found) {
         litbuild::linux_::send(held, step.signal);
         litbuild::linux_::send(held, SIGCONT);
-    };
-    // By group first: it also knows those whose parents end while we walk down the tree.
-    std::set<pid_t> told;
-    for (const Held &held : litbuild::linux_::members_of(group_)) {
-        signal_it(held);
-        told.insert(held.pid);
     }
-    for (const Held &held : litbuild::linux_::descendants_of(::getpid(), [](const Held &) {}))
-        if (!told.contains(held.pid)) signal_it(held);
 }
 
 void Supervisor::kill_pass()

@@ -138,6 +138,13 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     }
     if (is_terminal(after.state)) return result(name_, Outcome::already_finished, std::move(report));
     if (is_active(after.state)) return result(name_, Outcome::incomplete, std::move(report));
+    if (token && !was_lost) {
+        // Its runner was there and left no word: it was killed meanwhile, and what it alone knew is asked for without it.
+        StopReport again = core.processes->stop(call, *token, core.uuid(call, name_), plan);
+        again.killed += report.killed;
+        report = std::move(again);
+        if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
+    }
     // Nothing of it is alive, and its runner left no word: ours is the only one there will be.
     const json::object verdict = {
         {"time", to_rfc3339(now())},

@@ -24,8 +24,7 @@ Tried try_point(const Operation &operation, Fate fate, int point, std::string &w
     const Reports reports;
     int calls = 0;
     {
-        const Stored store = trial.place().open();
-        const auto process = run_traced(trial, reports, store, [&](const SystemCall &call) {
+        const auto process = run_traced(trial, operation, reports, Task::act, [&](const SystemCall &call) {
             if (++calls != point) return Verdict{};
             where += " (" + name_of_call(call) + ")";
             return Verdict{fate, 0};
@@ -101,8 +100,7 @@ void try_twice(const Operation &operation, Second what, int first, int second, s
     const Reports reports;
     {
         int changes = 0;
-        const Stored store = trial.place().open();
-        const auto process = run_traced(trial, reports, store, [&](const SystemCall &call) {
+        const auto process = run_traced(trial, operation, reports, Task::act, [&](const SystemCall &call) {
             const FileCall *const found = file_call(call);
             if (!found || !found->changes || call.number == SYS_close || ++changes != first) return Verdict{};
             where += std::string(" (") + found->name + ")";
@@ -114,23 +112,14 @@ void try_twice(const Operation &operation, Second what, int first, int second, s
     trial.adopt(0);
     trial.verify(Done::perhaps, Swept::no);
     {
-        const Stored store = trial.place().open();
         int calls = 0;
-        const Judge judge = [&](const SystemCall &call) {
+        const auto process = run_traced(trial, operation, reports, what == Second::repairs ? Task::repair : Task::again, [&](const SystemCall &call) {
             if (++calls != second) return Verdict{};
             where += " and " + name_of_call(call) + " of the second";
             return Verdict{Fate::kills_before, 0};
-        };
-        const TracedProcess process(judge, [&] {
-            watch_begins();
-            if (what == Second::repeats) trial.act(*store, reports[1], 1);
-            else
-                for (const std::string &team : store->teams(Call()))
-                    store->examine(Call(), team, Repair::yes, [](const Finding &) { return true; });
-            watch_ends();
         });
-        out.second = process.was_killed();
-        demand(out.second || process.is_held(), "the second died by itself");
+        out.second = process->was_killed();
+        demand(out.second || process->is_held(), "the second died by itself");
     }
     trial.verify(Done::perhaps, Swept::no);
     if (second % 2 == 0) {
@@ -154,8 +143,7 @@ void kill_twice(const Operation &operation, Second what)
     {
         Trial trial(operation);
         const Reports reports;
-        const Stored store = trial.place().open();
-        run_traced(trial, reports, store, [&](const SystemCall &call) {
+        run_traced(trial, operation, reports, Task::act, [&](const SystemCall &call) {
             const FileCall *const found = file_call(call);
             changes += found && found->changes && call.number != SYS_close;
             return Verdict{};
@@ -164,7 +152,7 @@ void kill_twice(const Operation &operation, Second what)
     const Stride outer = Stride::of(changes, 8);
     // All pairs of a long way would take days.
     const bool is_long_way = operation.effect == Effect::moves && operation.archive == Archive::elsewhere;
-    const int inner = is_long_way ? (is_long() ? 53 : 199) : is_long() ? 1 : 31;
+    const int inner = is_long_way ? (is_long() ? 53 : 199) : is_long() ? 1 : what == Second::repeats ? 7 : 31;
     for (int first = outer.first; first <= changes && !wrongs.too_many(); first += outer.step) {
         Twice tried{true, true};
         const int start = 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(inner));

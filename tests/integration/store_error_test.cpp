@@ -53,8 +53,7 @@ bool try_point(const Operation &operation, const Failure &failure, int point, Ag
     const Reports reports;
     int calls = 0;
     const FileCall *hit = nullptr;
-    const Stored store = trial.place().open();
-    auto process = run_traced(trial, reports, store, [&](const SystemCall &call) {
+    auto process = run_traced(trial, operation, reports, Task::act, [&](const SystemCall &call) {
         const FileCall *const found = file_call(call);
         if (!found || (failure.fate == Fate::belied && !found->changes)) return Verdict{};
         ++calls;
@@ -121,8 +120,7 @@ void fail_every_call(const Operation &operation)
     {
         Trial trial(operation);
         const Reports reports;
-        const Stored store = trial.place().open();
-        run_traced(trial, reports, store, [&](const SystemCall &call) { return total += file_call(call) != nullptr, Verdict{}; });
+        run_traced(trial, operation, reports, Task::act, [&](const SystemCall &call) { return total += file_call(call) != nullptr, Verdict{}; });
     }
     const Stride stride = Stride::of(total, 20);
     int turn = 0;

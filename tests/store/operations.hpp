@@ -1,47 +1,9 @@
-// What is broken off and made to fail: each change that a store makes, what it may leave, and what it must have done.
+// What a change that was broken off or failed may leave, and what it must have done.
 #pragma once
 
 #include "store/place.hpp"
 
 namespace support {
-
-using namespace litbuild;
-
-enum class Effect { moves, removes, tags, control, creates };
-
-struct Operation {
-    const char *name;
-    Effect effect;
-    Archive archive = Archive::here;
-    bool starts_archived = false;
-    const char *team = Place::team;   ///< of a new build
-};
-
-inline std::ostream &operator<<(std::ostream &out, const Operation &operation) { return out << operation.name; }
-
-inline const Operation operations[] = {
-    {"create", Effect::creates},
-    {"create, the first of its team", Effect::creates, Archive::here, false, "fabrikam"},
-    {"archive", Effect::moves},
-    {"restore", Effect::moves, Archive::here, true},
-    {"archive to another file system", Effect::moves, Archive::elsewhere},
-    {"restore from another file system", Effect::moves, Archive::elsewhere, true},
-    {"remove", Effect::removes, Archive::here, true},
-    {"remove on another file system", Effect::removes, Archive::elsewhere, true},
-    {"edit_tags", Effect::tags},
-    {"edit_tags of an archived build", Effect::tags, Archive::elsewhere, true},
-    {"write_control", Effect::control},
-};
-
-/// What a traced process says of its try, over shared memory.
-struct Report {
-    enum class End { none, done, failed, threw };
-    End end = End::none;
-    int64_t runid = 0;
-    Code code = Code::internal;
-    int os_errno = 0;
-    char sentence[600] = {};
-};
 
 /// Whether the operation may have been done, or must have been.
 enum class Done { perhaps, surely };
@@ -61,32 +23,8 @@ public:
         if (!touches_target()) return;
         place_.known.at(Place::target).tree = describe(place_.folder(Place::target));
     }
-    Place &place() { return place_; }
-
-    void act(BuildStore &store, Report &report, int number) const
-    {
-        const Call call;
-        const BuildName target{Place::team, Place::target};
-        const std::vector<std::string> add = {"cyan", "gold"}, remove = {"blue"};
-        try {
-            switch (operation_.effect) {
-            case Effect::creates: report.runid = store.create(call, Place::draft(operation_.team, first_draft + number)).runid; break;
-            case Effect::moves: started_archived_ ? store.restore(call, target) : store.archive(call, target); break;
-            case Effect::removes: store.remove(call, target); break;
-            case Effect::tags: store.edit_tags(call, target, add, remove); break;
-            case Effect::control: store.write_control(call, target, "mark", "whole\n"); break;
-            }
-            report.end = Report::End::done;
-        } catch (const Error &error) {
-            report.end = Report::End::failed;
-            report.code = error.code();
-            report.os_errno = error.os_errno();
-            std::snprintf(report.sentence, sizeof report.sentence, "%s", error.what());
-        } catch (const std::exception &error) {
-            report.end = Report::End::threw;
-            std::snprintf(report.sentence, sizeof report.sentence, "%s", error.what());
-        }
-    }
+    const fs::path &root() const { return place_.root(); }
+    const Place &place() const { return place_; }
 
     /// Each build is in one place, whole, told once; the one in question as before, or as it is to be.
     void verify(Done done, Swept swept)
@@ -110,7 +48,7 @@ public:
             return;
         }
         Report report;
-        act(*store, report, 0);
+        act(operation_, *store, report, 0);
         const bool was_gone = operation_.effect == Effect::removes && report.code == Code::not_found && !listed(store, Place::target);
         demand(report.end == Report::End::done || was_gone, std::string("cannot be repeated: ") + report.sentence);
     }
@@ -150,7 +88,7 @@ public:
             demand(created_ == 0, "two builds were made at once");
             demand(!archived, "the new build is archived");
             created_ = runid;
-            place_.adopt(operation_.team, runid, Place::uuid(first_draft + number), place_.logs(operation_.team) / std::to_string(runid));
+            place_.adopt(operation_.team, runid, uuid_of(first_draft + number), place_.logs(operation_.team) / std::to_string(runid));
         }
     }
     int64_t created() const { return created_; }
@@ -158,7 +96,6 @@ public:
     void next_try() { created_ = 0; }
 
 private:
-    static constexpr int first_draft = 1000;
     using List = std::multimap<int64_t, bool>;
 
     bool touches_target() const { return operation_.effect != Effect::creates; }

@@ -12,12 +12,8 @@
 #include <optional>
 #include <set>
 
-#include "plugins.hpp"
+#include "store/act.hpp"
 #include "store/tree.hpp"
-
-extern "C" {
-extern const lb_plugin litbuild_plugin_local_fs;
-}
 
 namespace support {
 
@@ -56,9 +52,6 @@ private:
     bool mounted_ = false;
 };
 
-/// Where the archive of the team lies: on the file system of the main list, or on another.
-enum class Archive { here, elsewhere };
-
 /// A build as it was made, and where it belongs.
 struct Known {
     std::string uuid;
@@ -68,12 +61,11 @@ struct Known {
 };
 
 using Builds = std::map<int64_t, Known>;
-using Stored = std::shared_ptr<litbuild::BuildStore>;
 
 class Place {
 public:
     static constexpr const char *team = "contoso";
-    static constexpr int64_t target = 3;
+    static constexpr int64_t target = target_runid;
 
     Place(Archive archive, bool target_is_archived) : archive_(archive)
     {
@@ -110,30 +102,7 @@ public:
         return (known.at(runid).archived ? logs() / "archive" : logs()) / std::to_string(runid);
     }
 
-    /// The store of local-fs over the plugin contract, as the engine opens it.
-    Stored open() const
-    {
-        static const litbuild::detail::Registry registry({&litbuild_plugin_local_fs}, {});
-        return litbuild::detail::import_store(registry.table("local-fs", LB_STORE_ID),
-                                              {"local-fs", R"({"root": ")" + root_.string() + "\"}"}, {});
-    }
-
-    static std::string uuid(int number)
-    {
-        char text[48];
-        std::snprintf(text, sizeof text, "%08d-0000-4000-8000-%012d", number, number);
-        return text;
-    }
-    static litbuild::NewBuild draft(const std::string &of, int number)
-    {
-        const std::string events = R"({"seq":1,"time":"2024-05-01T08:00:00Z","type":"queued","state":"queued","uuid":")" + uuid(number) +
-                                   "\",\"steps\":[\"load\"]}\n";
-        const std::string end = R"({"seq":2,"time":"2024-05-01T08:00:01Z","type":"finished","state":"complete","exit_code":0})" "\n";
-        const std::string snapshot = R"({"seq":2,"offset":)" + std::to_string(events.size() + end.size()) +
-                                     R"(,"state":"complete","time":"2024-05-01T08:00:01Z","current_step":null,"steps":[]})" "\n";
-        return {of, uuid(number), R"({"team":")" + of + R"(","uuid":")" + uuid(number) + R"(","created":"2024-05-01T08:00:00Z","spec":{}})",
-                {{"events.jsonl", events + end}, {"status.json", snapshot}, {"tags", "new\n"}}};
-    }
+    Stored open() const { return open_store(root_); }
 
     /// A build is made, and never under an id that was given before; from here on it must not be lost.
     int64_t add_new(const Stored &store, const std::string &of = team)
@@ -143,7 +112,7 @@ public:
         for (const auto &[team_given, runid] : given)
             demand(team_given != of || runid <= entry.runid, "the new id " + std::to_string(entry.runid) + " is below " + std::to_string(runid));
         const fs::path folder = logs(of) / std::to_string(entry.runid);
-        adopt(of, entry.runid, uuid(numbers_), folder);
+        adopt(of, entry.runid, uuid_of(numbers_), folder);
         return entry.runid;
     }
 

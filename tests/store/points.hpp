@@ -16,29 +16,39 @@ namespace support {
 /// Two reports, which a child writes and its parent reads.
 class Reports {
 public:
-    Reports()
+    Reports() : fd_(::memfd_create("reports", 0))
     {
-        void *const memory = ::mmap(nullptr, 2 * sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::runtime_error("mmap");
+        void *memory = MAP_FAILED;
+        if (fd_ >= 0 && ::ftruncate(fd_, 2 * sizeof(Report)) == 0)
+            memory = ::mmap(nullptr, 2 * sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+        if (memory == MAP_FAILED) throw std::runtime_error("no memory to share");
         both_ = new (memory) Report[2];
     }
-    ~Reports() { ::munmap(both_, 2 * sizeof(Report)); }
+    ~Reports()
+    {
+        ::munmap(both_, 2 * sizeof(Report));
+        ::close(fd_);
+    }
     Reports(const Reports &) = delete;
     Reports &operator=(const Reports &) = delete;
-    Report &operator[](int number) const { return both_[number]; }
+    const Report &operator[](int number) const { return both_[number]; }
+    int fd() const { return fd_; }
 
 private:
+    int fd_ = -1;
     Report *both_ = nullptr;
 };
 
-/// The operation in a process of its own, its calls judged one by one; held behind it, and told to finish: once more.
-inline std::unique_ptr<TracedProcess> run_traced(const Trial &trial, const Reports &reports, const Stored &store, const Judge &judge)
+/// What the program that is killed is to do: an operation, held behind it, and once more when it is told to finish; the
+/// second try of another process; a repair.
+enum class Task { act, again, repair };
+
+/// In a process of its own that was just started, its calls judged one by one.
+inline std::unique_ptr<TracedProcess> run_traced(const Trial &trial, const Operation &operation, const Reports &reports, Task task, const Judge &judge)
 {
+    const std::string program = helper("store_actor"), root = trial.root().string(), what = std::to_string(static_cast<int>(task)), fd = std::to_string(reports.fd());
     return std::make_unique<TracedProcess>(judge, [&] {
-        watch_begins();
-        trial.act(*store, reports[0], 0);
-        watch_ends();
-        trial.act(*store, reports[1], 1);
+        ::execl(program.c_str(), program.c_str(), root.c_str(), operation.name, what.c_str(), fd.c_str(), nullptr);
     });
 }
 

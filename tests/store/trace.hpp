@@ -43,7 +43,7 @@ struct SystemCall {
 /// Asked at the entry of each call of the part that is watched, in the order in which they come.
 using Judge = std::function<Verdict(const SystemCall &)>;
 
-/// In the traced process: from here on, and up to here.
+/// In the traced process, which may have been replaced by exec meanwhile: from here on, and up to here.
 inline void watch_begins() { ::kill(::getpid(), SIGSTOP); }
 inline constexpr long end_mark = 0x4c42;
 inline void watch_ends() { ::syscall(SYS_getpriority, end_mark, 0); }
@@ -140,9 +140,16 @@ private:
                     const uintptr_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                               PTRACE_O_TRACECLONE;
                     ::ptrace(PTRACE_SETOPTIONS, stop->pid, nullptr, reinterpret_cast<void *>(options));
-                    before_ = descriptors_now();
+                } else {
+                    go_on(PTRACE_SYSCALL, stop->pid, 0);
+                    continue;
                 }
-                go_on(PTRACE_SYSCALL, stop->pid, 0);
+            }
+            if (!begun_) {
+                begun_ = stop->signal() == SIGSTOP;
+                if (begun_) before_ = descriptors_now();
+                // The end of an exec is a trap.
+                go_on(begun_ ? PTRACE_SYSCALL : PTRACE_CONT, stop->pid, begun_ || stop->signal() == SIGTRAP ? 0 : stop->signal());
                 continue;
             }
             if (stop->is_call()) {
@@ -188,7 +195,7 @@ private:
 
     pid_t leader_ = -1;
     std::map<pid_t, Thread> threads_;
-    bool held_ = false, killed_ = false;
+    bool begun_ = false, held_ = false, killed_ = false;
     int end_ = 0, before_ = -1;
 };
 

@@ -52,19 +52,6 @@ inline std::unique_ptr<TracedProcess> run_traced(const Trial &trial, const Opera
     });
 }
 
-/// A sanitizer makes what is tried slow; how many times fewer points are tried then.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr int slowness = 4;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-inline constexpr int slowness = 4;
-#else
-inline constexpr int slowness = 1;
-#endif
-#else
-inline constexpr int slowness = 1;
-#endif
-
 /// Which of many points are tried: all where the test is long, or every n-th, from one on that differs from run to run.
 struct Stride {
     int step = 1;
@@ -73,7 +60,7 @@ struct Stride {
     /// `some` of `total` points.
     static Stride of(int total, int some)
     {
-        const int step = is_long() ? 1 : std::max(1, total * slowness / some);
+        const int step = is_long() ? 1 : std::max(1, total / some);
         return {step, 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(step))};
     }
 };

@@ -695,7 +695,9 @@ void World::move(Modelled &m)
     }
     const bool lies_archived = handle(m).path().string().find("/archive/") != std::string::npos;
     const bool has_drones = !m.drones.empty() || scan().contains(m.key);
-    const bool must_refuse = archiving && (is_active(before.state) || (before.state == State::lost && has_drones && m.strict() && m.cgroup && had_groups_));
+    // Between the two looks it may have come to its end, and then it may go.
+    const bool is_running = is_active(before.state) && is_active(handle(m).get_status().state);
+    const bool must_refuse = archiving && (is_running || (before.state == State::lost && has_drones && m.strict() && m.cgroup && had_groups_));
     const int refused = 50 + static_cast<int>(Code::refused);
     if (must_refuse && code != refused && code != -1) disagree(describe(m) + ": was archived although it is " + name(before.state));
     if (!must_refuse && is_terminal(before.state) && code != 0 && code != -1) disagree(describe(m) + ": archive or restore: code " + std::to_string(code));

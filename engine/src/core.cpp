@@ -10,7 +10,7 @@
 
 #include <boost/json.hpp>
 
-#include <litbuild/linux/proc.hpp>
+#include <litbuild/linux/tree.hpp>
 
 extern "C" {
 extern const lb_plugin litbuild_plugin_local_fs;
@@ -136,6 +136,9 @@ std::string launcher_gone(const Core &core, const Call &call, const BuildName &b
     if (word("host") != names.nodename) return "";
     if (word("boot") != linux_::boot_id()) return "host " + word("host") + " has restarted since, before it was started";
     if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return "";
+    // A runner that was just started may be on its way to its token.
+    const boost::json::value *uuid = document.as_object().if_contains("uuid");
+    if (uuid && uuid->is_string() && !linux_::marked_with("LITBUILD_UUID=" + std::string(uuid->as_string()), 0).empty()) return "";
     return "who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing";
 }
 
@@ -155,6 +158,7 @@ Standing Core::standing(const Call &call, const BuildName &build) const
     } else {
         evidence = launcher_gone(*this, call, build);
         if (evidence.empty()) return {first};
+        if (control(call, build, control::token)) return {status_source->status(call, build)};
     }
     // It may have ended, and said so, between the two looks; then its word counts.
     Standing out{status_source->status(call, build)};

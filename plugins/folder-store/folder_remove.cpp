@@ -1,5 +1,5 @@
 // FolderStore::remove: the run id is marked as used, the build gets a dotted name, and then goes away.
-#include <folder-store/folder_store.hpp>
+#include <folder-store/folder_moving.hpp>
 
 #include <algorithm>
 
@@ -88,6 +88,10 @@ void FolderStore::remove(const Call &call, const BuildName &build)
             continue;
         }
         mark_as_used(call, build);
+        // Who is on the way to another file system with it would bring it back.
+        Moving alone(*this, call, build);
+        alone.settle(std::nullopt);
+        if (!is_in(build, Place::archive) || is_in(build, Place::live)) continue;
         const Path trash =
             folder(build.team, Place::archive) / (".trash-" + std::to_string(build.runid) + "-" + noise());
         Renamed renamed = Renamed::done;

@@ -56,8 +56,14 @@ void PosixFs::remove_tree(const Call &call, const Path &path)
     if (!dir) throw failed(path, "remove it", errno);
     TreeFault fault;
     fault.action = "remove it";
-    fault.number = remove_entry(call, dir.get(), std::string(path.name()), shown(path), fault.where);
-    if (fault.number == 0) return;
+    // Who held a folder in it from before, to edit a file there, may still have made one behind us.
+    for (int attempt = 0; attempt < 100; ++attempt) {
+        fault.where.clear();
+        fault.number = remove_entry(call, dir.get(), std::string(path.name()), shown(path), fault.where);
+        if (fault.number == 0) return;
+        if (fault.number != ENOTEMPTY && fault.number != EEXIST) break;
+        call.check(shown(path));
+    }
     raise(fault, path.parent());
 }
 

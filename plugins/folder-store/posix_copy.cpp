@@ -139,6 +139,7 @@ private:
             return errno == ENOENT || failed(errno, name, "copy it");
         struct stat there;
         bool is_there = ::fstatat(to_.dir(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0;
+        if (!is_there && errno != ENOENT) return failed(errno, name, "copy it");
         if (is_there && (there.st_mode & S_IFMT) != (found.st_mode & S_IFMT)) {
             if (!clear(name)) return false;
             is_there = false;

@@ -162,10 +162,7 @@ private:
             for (const auto &entry : fs::directory_iterator(folder, error)) {
                 const std::string name = entry.path().filename();
                 if (parse_runid(name) && !numbers.insert(name).second) wrong("repaired: " + name + " is in two places");
-                // Of a build in the making nobody knows whose it is where the cut took that; it is left for a day.
-                const bool has_maker = fs::exists(entry.path() / ".control/maker", error) && fs::file_size(entry.path() / ".control/maker", error) > 0;
-                if (name.starts_with(".new-") && has_maker) wrong("repaired: " + entry.path().string() + " is left");
-                for (const char *kind : {".mv-", ".trash-", ".tmp-"})
+                for (const char *kind : {".new-", ".mv-", ".trash-", ".tmp-"})
                     if (name.starts_with(kind)) wrong("repaired: " + entry.path().string() + " is left");
             }
         for (const auto &entry : fs::directory_iterator(live / ".ops", error))

@@ -15,7 +15,7 @@ inline fs::path old_build(const fs::path &root, int64_t runid, litbuild::State s
     boost::json::object status = {{"seq", 1}, {"offset", 0}, {"state", name(state)}, {"time", then}, {"created", then},
                                   {"started", then}, {"ended", then}, {"steps", boost::json::array()}};
     if (!is_terminal(state)) status["ended"] = nullptr;
-    spill(folder / "build.json", R"({"uuid": "00000000-0000-4000-8000-)" + std::to_string(100000000000 + runid) + "\"}\n");
+    spill(folder / "build.json", R"({"uuid": "00000000-0000-4000-8000-)" + std::to_string(100000000000 + static_cast<uint64_t>(runid) % 100000000000) + "\"}\n");
     spill(folder / "status.json", boost::json::serialize(status) + "\n");
     if (!tags.empty()) spill(folder / "tags", tags + "\n");
     return folder;

@@ -569,11 +569,20 @@ bool World::may_doubt(const Modelled &m) const
 
 void World::end_wiped(Modelled &m)
 {
-    for (const auto &[id, drone] : m.drones) {
-        if (!drone.wiped || !drone.lives()) continue;
-        linux_::send(drone.pidfd, SIGKILL);
-        until("a wiped drone to end", [&held = drone] { return !held.lives(); });
-    }
+    // A drone that wiped its mark was executed under its own name, and so is known what it forked, also on TERM.
+    const std::string leader = " " + std::to_string(m.leader);
+    until(describe(m) + ": its wiped drones to end", [&] {
+        const auto alive = scan();
+        const auto found = alive.find(m.key);
+        if (found == alive.end()) return true;
+        for (const pid_t pid : found->second) {
+            const Descriptor held = linux_::open_pidfd(pid);
+            if (linux_::command_of(pid).ends_with(leader) && !linux_::has_ended(held))
+                disagree(describe(m) + ": stop answered incomplete, and pid " + std::to_string(pid) + " lives, which is marked");
+            linux_::send(held, SIGKILL);
+        }
+        return false;
+    });
 }
 
 void World::judge_stop(Modelled &m, int outcome)

@@ -148,7 +148,8 @@ StartedStep spawn_step(const Setup &setup, const StepSpec &step, int log)
     const uid_t uid = ::geteuid();
     const gid_t gid = ::getegid();
     // One thread and no memory shared, so that the bare system call is a fork.
-    const int flags = !setup.pid_namespace ? SIGCHLD : uid == 0 ? SIGCHLD | CLONE_NEWPID : SIGCHLD | CLONE_NEWPID | CLONE_NEWUSER;
+    const int spaces = !setup.pid_namespace ? 0 : uid == 0 ? CLONE_NEWPID : CLONE_NEWPID | CLONE_NEWUSER;
+    const int flags = SIGCHLD | spaces;
     out.pid = static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, 0));
     if (out.pid < 0) {
         out.error = errno;

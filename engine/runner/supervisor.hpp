@@ -15,8 +15,8 @@
 //              child) and the control group, where there is one, is not populated. The last word is written.
 //
 // One thread; sleeps in one poll() without a timeout while nothing is due. Only on a file system that hosts share, requests
-// are looked for every two seconds, for nothing tells of those that come from elsewhere. No signal is handled: they are read from a
-// signalfd, so that no order of events is special.
+// are looked for every two seconds, for nothing tells of those that come from elsewhere. No signal is handled: they are read
+// from a signalfd, so that no order of events is special.
 #pragma once
 
 #include <set>

@@ -109,11 +109,6 @@ std::string read_identity(const Core &core, const Call &call, const BuildName &b
     return text;
 }
 
-std::string living(uint64_t count)
-{
-    return std::to_string(count) + (count == 1 ? " process lives on" : " processes live on");
-}
-
 /// A build that has no runner yet: whether who launched it still can start one.
 std::string launcher_gone(const Core &core, const Call &call, const BuildName &build)
 {
@@ -138,7 +133,8 @@ std::string launcher_gone(const Core &core, const Call &call, const BuildName &b
     if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return "";
     // A runner that was just started may be on its way to its token.
     const boost::json::value *uuid = document.as_object().if_contains("uuid");
-    if (uuid && uuid->is_string() && !linux_::marked_with("LITBUILD_UUID=" + std::string(uuid->as_string()), 0).empty()) return "";
+    const std::string mark = uuid && uuid->is_string() ? "LITBUILD_UUID=" + std::string(uuid->as_string()) : "";
+    if (!mark.empty() && !linux_::marked_with(mark, 0).empty()) return "";
     return "who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing";
 }
 
@@ -180,6 +176,11 @@ std::string Core::uuid(const Call &call, const BuildName &build) const
     const boost::json::value *found = !error && document.is_object() ? document.as_object().if_contains("uuid") : nullptr;
     if (!found || !found->is_string()) throw Error(Code::corrupt, to_string(build) + ": build.json is missing or damaged");
     return std::string(found->as_string());
+}
+
+std::string living(uint64_t count)
+{
+    return std::to_string(count) + (count == 1 ? " process lives on" : " processes live on");
 }
 
 void Core::log(int level, const std::string &line) const

@@ -44,6 +44,9 @@ inline constexpr const char *verdict = "stopped";   ///< what an engine says of 
 inline constexpr const char *stop = "stop.";        ///< one request each: this and a uuid
 }  // namespace control
 
+/// "2 processes live on".
+std::string living(uint64_t count);
+
 /// Throws Code::refused where processes of the build are alive, or may be; `doing`: "archiving".
 void refuse_where_alive(const BuildName &build, const Standing &standing, const char *doing);
 

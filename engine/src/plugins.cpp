@@ -38,7 +38,8 @@ void check_owner(const fs::path &path)
 {
     struct stat info{};
     if (::lstat(path.c_str(), &info) != 0) throw os_error(path.string(), "look at it", errno);
-    if (S_ISLNK(info.st_mode)) throw Error(Code::denied, path.string() + ": is a symbolic link; plugins are not loaded through links");
+    if (S_ISLNK(info.st_mode))
+        throw Error(Code::denied, path.string() + ": is a symbolic link; plugins are not loaded through links");
     if (info.st_uid != 0 && info.st_uid != ::geteuid())
         throw Error(Code::denied, path.string() + ": belongs to user " + std::to_string(info.st_uid) +
                                       "; a plugin must belong to root or to the user that loads it");

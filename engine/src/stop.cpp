@@ -52,8 +52,7 @@ std::string sentence(const BuildName &build, Outcome outcome, const StopReport &
     case Outcome::incomplete: break;
     }
     const size_t count = report.survivors.size();
-    return object + " could not be stopped completely: " +
-           (count == 0 ? "it has not answered" : std::to_string(count) + (count == 1 ? " process lives on" : " processes live on"));
+    return object + " could not be stopped completely: " + (count == 0 ? "it has not answered" : detail::living(count));
 }
 
 /// What the runner did, which the controller only waited for.

@@ -22,9 +22,11 @@ Selection::Runs to_runs(const std::string &word)
     const size_t dash = word.find('-', 1);
     const std::optional<int64_t> first = parse_runid(std::string_view(word).substr(0, dash));
     if (first && dash == std::string::npos) return {*first, 0};
-    const std::optional<int64_t> last = dash < word.size() ? parse_runid(std::string_view(word).substr(dash + 1)) : std::nullopt;
+    std::optional<int64_t> last;
+    if (dash < word.size()) last = parse_runid(std::string_view(word).substr(dash + 1));
     if (!first || !last)
-        throw Error(Code::invalid, quote(word) + ": not a run id; a run id is a whole number above 0, a range is such as 10-40");
+        throw Error(Code::invalid,
+                    quote(word) + ": not a run id; a run id is a whole number above 0, a range is such as 10-40");
     if (*last < *first)
         throw Error(Code::invalid, quote(word) + ": ends before it starts; a range is such as 10-40");
     return {*first, *last};

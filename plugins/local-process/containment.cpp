@@ -171,7 +171,8 @@ std::vector<std::string> Containers::groups_of(const std::string &uuid) const
     for (const std::vector<std::string> *bases : {&kill_bases_, &pids_bases_, &memory_bases_})
         for (const std::string &base : *bases)
             for (int attempt = 1; attempt <= most_attempts; ++attempt)
-                if (const std::string path = group_name(base, uuid, attempt); ::access(path.c_str(), F_OK) == 0) out.push_back(path);
+                if (const std::string path = group_name(base, uuid, attempt); ::access(path.c_str(), F_OK) == 0)
+                    out.push_back(path);
     return out;
 }
 

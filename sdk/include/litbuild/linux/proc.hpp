@@ -184,8 +184,8 @@ inline std::optional<uid_t> user_of(pid_t pid)
     return info.st_uid;
 }
 
-/// Whether the environment of the process holds NAME=value; of an `assignment` that ends in '=', whatever the value. Asks its threads where the leader has ended already, for then
-/// /proc/PID/environ cannot be read although the process lives.
+/// Whether the environment of the process holds NAME=value; of an `assignment` that ends in '=', whatever the value. Asks
+/// its threads where the leader has ended already, for then /proc/PID/environ cannot be read although the process lives.
 inline bool has_environment(pid_t pid, std::string_view assignment)
 {
     const auto holds = [&](const std::string &environment) {

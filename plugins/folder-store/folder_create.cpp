@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include <folder-store/afterwards.hpp>
 #include <folder-store/owner.hpp>
 
 namespace litbuild::folder {
@@ -59,17 +60,18 @@ int64_t FolderStore::parse_hint(std::string_view text) noexcept
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
-    Draft(Fs &fs, const NewBuild &build)
-        : path(logs(build.team) / (".new-" + build.uuid + "." + own_mark())), document(build.team, build.document), fs_(fs)
+    Draft(Fs &fs, const Call &call, const NewBuild &build)
+        : path(logs(build.team) / (".new-" + build.uuid + "." + own_mark())), document(build.team, build.document), fs_(fs),
+          call_(call)
     {
-        if (!fs.make_dir(path))
+        if (!fs.make_dir(call, path))
             throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
     }
     ~Draft()
     {
         if (published) return;
         try {
-            fs_.remove_tree(Call(), path);
+            fs_.remove_tree(afterwards(call_), path);
         } catch (const std::exception &) {
             // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
         }
@@ -84,17 +86,18 @@ public:
 
 private:
     Fs &fs_;
+    const Call &call_;
 };
 
 Entry FolderStore::create(const Call &call, const NewBuild &build)
 {
     folder::check(build);
     make_team(call, build.team);
-    Draft draft(*fs_, build);
-    fs_->make_dir(draft.path / ".control");
+    Draft draft(*fs_, call, build);
+    fs_->make_dir(call, draft.path / ".control");
     for (const auto &[name, content] : build.files) {
         call.check(build.team);
-        fs_->write_file(draft.path / name, content, Durable::yes);
+        fs_->write_file(call, draft.path / name, content, Durable::yes);
     }
     return entry({build.team, claim(call, build.team, draft)}, Place::live);
 }
@@ -103,12 +106,12 @@ void FolderStore::make_team(const Call &call, const std::string &team)
 {
     call.check(team);
     const Path folder = Path() / team;
-    if (fs_->look(logs(team)).kind == Kind::folder) return;
+    if (fs_->look(call, logs(team)).kind == Kind::folder) return;
     // Both are synced even if another process made them: it may not have come so far yet.
-    fs_->make_dir(folder);
-    fs_->make_dir(logs(team));
-    fs_->sync_dir(folder);
-    fs_->sync_dir(Path());
+    fs_->make_dir(call, folder);
+    fs_->make_dir(call, logs(team));
+    fs_->sync_dir(call, folder);
+    fs_->sync_dir(call, Path());
 }
 
 // Of all names that an id could run into, whatever they are.
@@ -117,12 +120,12 @@ int64_t FolderStore::highest(const Call &call, const std::string &team)
     int64_t most = 0;
     for (const Place place : {Place::live, Place::archive}) {
         call.check(team);
-        fs_->read_dir(folder(team, place), [&](std::string_view name, Kind) {
+        fs_->read_dir(call, folder(team, place), [&](std::string_view name, Kind) {
             most = std::max(most, parse_runid(name).value_or(0));
             return true;
         });
     }
-    return std::max(most, removed(team));
+    return std::max(most, removed(call, team));
 }
 
 std::string FolderStore::hint(const Call &call, const std::string &team)
@@ -157,7 +160,7 @@ int64_t FolderStore::claim(const Call &call, const std::string &team, Draft &dra
     call.check(team);
     const int64_t runid = publish(call, team, draft, parse_hint(hint(call, team)));
     try {
-        if (parse_hint(hint(call, team)) < runid) fs_->replace_file(next, std::to_string(runid) + "\n", Durable::no);
+        if (parse_hint(hint(call, team)) < runid) fs_->replace_file(call, next, std::to_string(runid) + "\n", Durable::no);
     } catch (const Error &) {
     }
     return runid;
@@ -165,16 +168,16 @@ int64_t FolderStore::claim(const Call &call, const std::string &team, Draft &dra
 
 int64_t FolderStore::publish(const Call &call, const std::string &team, Draft &draft, int64_t used)
 {
-    used = used == 0 ? highest(call, team) : std::max(used, removed(team));
+    used = used == 0 ? highest(call, team) : std::max(used, removed(call, team));
     for (;;) {
         call.check(team);
         if (used == last_runid) throw Error(Code::no_space, team + ": no run id is left");
         const BuildName build{team, used + 1};
-        const bool is_free = fs_->look(folder(build, Place::live)).kind == Kind::none &&
-                             fs_->look(folder(build, Place::archive)).kind == Kind::none;
+        const bool is_free = fs_->look(call, folder(build, Place::live)).kind == Kind::none &&
+                             fs_->look(call, folder(build, Place::archive)).kind == Kind::none;
         if (is_free) {
-            fs_->replace_file(draft.path / identity_file, draft.document.with(build.runid), Durable::yes);
-            if (take(build, draft) && settle(build, draft)) {
+            fs_->replace_file(call, draft.path / identity_file, draft.document.with(build.runid), Durable::yes);
+            if (take(call, build, draft) && settle(call, build, draft)) {
                 draft.published = true;
                 draft.runid = build.runid;
                 return build.runid;
@@ -184,14 +187,14 @@ int64_t FolderStore::publish(const Call &call, const std::string &team, Draft &d
     }
 }
 
-bool FolderStore::take(const BuildName &build, Draft &draft)
+bool FolderStore::take(const Call &call, const BuildName &build, Draft &draft)
 {
     const auto arrived = [&] {
-        return fs_->look(draft.path).kind == Kind::none &&
-               (is_draft(build, Place::live, draft) || is_draft(build, Place::archive, draft));
+        return fs_->look(call, draft.path).kind == Kind::none &&
+               (is_draft(call, build, Place::live, draft) || is_draft(call, build, Place::archive, draft));
     };
     try {
-        switch (fs_->rename(draft.path, folder(build, Place::live))) {
+        switch (fs_->rename(call, draft.path, folder(build, Place::live))) {
         case Renamed::done: return true;
         case Renamed::exists: return false;
         case Renamed::missing:
@@ -207,29 +210,31 @@ bool FolderStore::take(const BuildName &build, Draft &draft)
 }
 
 // After the rename: it stays, or the id is given back.
-bool FolderStore::settle(const BuildName &build, Draft &draft)
+bool FolderStore::settle(const Call &call, const BuildName &build, Draft &draft)
 {
-    const auto give_back = [&] { return fs_->rename(folder(build, Place::live), draft.path) == Renamed::done; };
+    const auto give_back = [&] {
+        return fs_->rename(afterwards(call), folder(build, Place::live), draft.path) == Renamed::done;
+    };
     bool used_before = false;
     try {
-        used_before = (fs_->look(folder(build, Place::archive)).kind != Kind::none &&
-                       !is_draft(build, Place::archive, draft)) ||
-                      removed(build.team) >= build.runid;
-        if (!used_before) fs_->sync_dir(logs(build.team));
+        used_before = (fs_->look(call, folder(build, Place::archive)).kind != Kind::none &&
+                       !is_draft(call, build, Place::archive, draft)) ||
+                      removed(call, build.team) >= build.runid;
+        if (!used_before) fs_->sync_dir(call, logs(build.team));
     } catch (...) {
         give_back();
         throw;
     }
-    if (used_before && !give_back() && !is_draft(build, Place::archive, draft) && is_in(build, Place::live))
+    if (used_before && !give_back() && !is_draft(call, build, Place::archive, draft) && is_in(call, build, Place::live))
         throw Error(Code::corrupt, to_string(build) + ": lies in the main list and in the archive");
     return !used_before;
 }
 
-bool FolderStore::is_draft(const BuildName &build, Place place, const Draft &draft)
+bool FolderStore::is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft)
 {
     const std::string mine = draft.document.with(build.runid);
     std::string text;
-    fs_->read_file(Call(), folder(build, place) / identity_file, 0, mine.size() + 1, [&](std::string_view piece) {
+    fs_->read_file(afterwards(call), folder(build, place) / identity_file, 0, mine.size() + 1, [&](std::string_view piece) {
         text += piece;
         return true;
     });

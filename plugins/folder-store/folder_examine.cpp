@@ -96,7 +96,7 @@ private:
     {
         call_.check(team_);
         std::vector<Named> found;
-        fs_.read_dir(folder, [&](std::string_view name, Kind kind) {
+        fs_.read_dir(call_, folder, [&](std::string_view name, Kind kind) {
             found.push_back({std::string(name), kind});
             return true;
         });
@@ -104,7 +104,7 @@ private:
         return found;
     }
 
-    bool is_old(const Path &path) { return now() - fs_.look(path).modified_ns > day_ns; }
+    bool is_old(const Path &path) { return now() - fs_.look(call_, path).modified_ns > day_ns; }
     bool is_over(Owning owning, const Path &path)
     {
         return owning == Owning::gone || (owning == Owning::unknown && is_old(path));
@@ -114,8 +114,8 @@ private:
     {
         if (!is_over(look_for_mark(mark_of(path.name())), path)) return;
         repairable(runid, "temporary", "holds a half-written file, " + shown(path), "remove it", [&] {
-            fs_.remove_file(path);
-            fs_.sync_dir(path.parent());
+            fs_.remove_file(call_, path);
+            fs_.sync_dir(call_, path.parent());
             return "removed it";
         });
     }
@@ -149,8 +149,8 @@ private:
     {
         const BuildName build{team_, runid_of_op(op)};
         const Path path = ops(team_) / (op + ".json");
-        const auto journal = parse_journal(op, store_.small_file(path));
-        if (!journal && fs_.look(path).kind == Kind::none) return;
+        const auto journal = parse_journal(op, store_.small_file(call_, path));
+        if (!journal && fs_.look(call_, path).kind == Kind::none) return;
         std::optional<Moving> moving;
         try {
             moving.emplace(store_, call_, build, Moving::Wait::nobody);
@@ -159,7 +159,7 @@ private:
             if (error.code() == Code::timeout) return;
             if (error.code() != Code::denied) throw;
         }
-        if (fs_.look(path).kind == Kind::none) return;
+        if (fs_.look(call_, path).kind == Kind::none) return;
         if (journal && moving && !moving->may_settle(*journal)) {
             if (look_for(journal->owner) == Owning::alive) return;
             return left(build.runid, "half-move", "is being moved by " + journal->owner.text() + " since " + journal->time,
@@ -181,7 +181,7 @@ private:
     void lock(const std::string &name)
     {
         const auto runid = parse_runid(std::string_view(name).substr(1, name.size() - 6));
-        if (!runid || !store_.operations({team_, *runid}).empty()) return;
+        if (!runid || !store_.operations(call_, {team_, *runid}).empty()) return;
         std::optional<Moving> moving;
         try {
             moving.emplace(store_, call_, BuildName{team_, *runid}, Moving::Wait::nobody);
@@ -234,7 +234,7 @@ private:
     }
 
     // Whether `.mv-OP` or `.trash-OP` belongs to a move, which is another finding, or is under way.
-    bool has_record(const std::string &op) { return fs_.look(ops(team_) / (op + ".json")).kind != Kind::none; }
+    bool has_record(const std::string &op) { return fs_.look(call_, ops(team_) / (op + ".json")).kind != Kind::none; }
 
     void copy(const Path &path)
     {
@@ -244,7 +244,7 @@ private:
         if (has_record(op)) return;
         const BuildName build{team_, runid};
         const bool has_build =
-            runid > 0 && (store_.is_in(build, Place::live) || store_.is_in(build, Place::archive));
+            runid > 0 && (store_.is_in(call_, build, Place::live) || store_.is_in(call_, build, Place::archive));
         if (!has_build)
             return left(runid, "half-move", "a copy without its build lies at " + shown(path),
                         "if it is whole, rename it to its run id; else remove it");
@@ -263,7 +263,7 @@ private:
         const int64_t runid = runid_of_op(op);
         repairable(runid, "temporary", "what is left of its removal lies at " + shown(path), "clear it", [&] {
             fs_.remove_tree(call_, path);
-            fs_.sync_dir(path.parent());
+            fs_.sync_dir(call_, path.parent());
             return "cleared it";
         });
     }
@@ -275,12 +275,12 @@ private:
         const auto &archived = builds_[static_cast<size_t>(Place::archive)];
         for (const int64_t runid : builds_[static_cast<size_t>(Place::live)]) {
             const BuildName build{team_, runid};
-            if (!archived.contains(runid) || !store_.is_in(build, Place::live) || !store_.is_in(build, Place::archive) ||
-                !store_.operations(build).empty())
+            if (!archived.contains(runid) || !store_.is_in(call_, build, Place::live) ||
+                !store_.is_in(call_, build, Place::archive) || !store_.operations(call_, build).empty())
                 continue;
-            const std::string uuid = store_.uuid(build, Place::live);
+            const std::string uuid = store_.uuid(call_, build, Place::live);
             const Path live = FolderStore::folder(build, Place::live), copy = FolderStore::folder(build, Place::archive);
-            if (uuid != store_.uuid(build, Place::archive))
+            if (uuid != store_.uuid(call_, build, Place::archive))
                 left(runid, "duplicate",
                      "two different builds of this id lie in the main list and in the archive; the first one counts",
                      "move one of them elsewhere: " + shown(live) + ", " + shown(copy));
@@ -297,10 +297,10 @@ private:
     {
         const Moving alone(store_, call_, build, Moving::Wait::nobody);
         const Path trash = copy.parent() / (std::string(trash_start) + std::to_string(build.runid) + "-" + noise());
-        if (fs_.rename(copy, trash) != Renamed::done) throw Error(Code::unavailable, shown(copy) + ": is being moved");
-        fs_.sync_dir(trash.parent());
+        if (fs_.rename(call_, copy, trash) != Renamed::done) throw Error(Code::unavailable, shown(copy) + ": is being moved");
+        fs_.sync_dir(call_, trash.parent());
         // Somebody may have archived the other one in the meantime, where there are no locks.
-        if (!store_.is_in(build, Place::live) && fs_.rename(trash, copy) == Renamed::done)
+        if (!store_.is_in(call_, build, Place::live) && fs_.rename(call_, trash, copy) == Renamed::done)
             throw Error(Code::unavailable, object(build.runid) + ": is being moved");
         fs_.remove_tree(call_, trash);
         builds_[static_cast<size_t>(Place::archive)].erase(build.runid);
@@ -310,7 +310,7 @@ private:
     void run_ids()
     {
         const Path next = logs(team_) / ".next";
-        if (fs_.look(next).kind == Kind::none) return;
+        if (fs_.look(call_, next).kind == Kind::none) return;
         std::string content = store_.hint(call_, team_);
         int64_t highest = store_.highest(call_, team_);
         if (parse_hint(content) >= highest) return;
@@ -356,7 +356,7 @@ private:
 
     void identity(const BuildName &build, Place place)
     {
-        const std::string uuid = store_.uuid(build, place);
+        const std::string uuid = store_.uuid(call_, build, place);
         if (uuid.empty()) return;
         const auto [first, is_new] = uuids_.try_emplace(uuid, build.runid);
         if (!is_new && first->second != build.runid)
@@ -377,7 +377,7 @@ private:
 void FolderStore::examine(const Call &call, const std::string &team, Repair repair, const FindingSink &each)
 {
     check_team(team);
-    if (fs_->look(logs(team)).kind != Kind::folder) throw Error(Code::not_found, team + ": no such team");
+    if (fs_->look(call, logs(team)).kind != Kind::folder) throw Error(Code::not_found, team + ": no such team");
     Examination(*this, call, team, repair, each).run();
 }
 

@@ -27,48 +27,48 @@ Entry FolderStore::move(const Call &call, const BuildName &build, Place to)
     const std::string object = to_string(build);
     const Place from = other(to);
     const auto done = [&] {
-        fs_->sync_dir(folder(build.team, to));
-        fs_->sync_dir(folder(build.team, from));
+        fs_->sync_dir(call, folder(build.team, to));
+        fs_->sync_dir(call, folder(build.team, from));
         settle(call, build, std::nullopt);
         return entry(build, to);
     };
     for (int i = 0; i < tries; ++i) {
         call.check(object);
         settle(call, build, to);
-        const bool there = is_in(build, to);
-        const Info here = fs_->look(folder(build, from));
+        const bool there = is_in(call, build, to);
+        const Info here = fs_->look(call, folder(build, from));
         if (here.kind == Kind::folder && there) {
-            if (is_double(build)) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
+            if (is_double(call, build)) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
             continue;
         }
-        if (there && fs_->look(folder(build.team, from)).kind != Kind::folder) return entry(build, to);
+        if (there && fs_->look(call, folder(build.team, from)).kind != Kind::folder) return entry(build, to);
         if (there) return done();
         if (here.kind != Kind::folder) {
             // Throws where it is nowhere; else it moved while we looked.
             place_of(call, build);
             continue;
         }
-        if (to == Place::archive && fs_->make_dir(folder(build.team, to))) fs_->sync_dir(logs(build.team));
+        if (to == Place::archive && fs_->make_dir(call, folder(build.team, to))) fs_->sync_dir(call, logs(build.team));
         Renamed renamed = Renamed::done;
         try {
-            renamed = fs_->rename(folder(build, from), folder(build, to));
+            renamed = fs_->rename(call, folder(build, from), folder(build, to));
         } catch (const Error &) {
             // A file server may have moved it and failed to say so: is it the one that was here?
-            const Info now = fs_->look(folder(build, to));
-            if (is_in(build, from) || now.kind != Kind::folder || now.inode != here.inode) throw;
+            const Info now = fs_->look(call, folder(build, to));
+            if (is_in(call, build, from) || now.kind != Kind::folder || now.inode != here.inode) throw;
         }
         if (renamed == Renamed::done) return done();
         if (renamed == Renamed::other_file_system) Moving(*this, call, build).carry(to);
     }
-    if (fs_->look(folder(build, to)).kind == Kind::none)
+    if (fs_->look(call, folder(build, to)).kind == Kind::none)
         throw Error(Code::unavailable, object + ": is being moved by others; try again");
     throw Error(Code::exists, object + ": something else lies at " + entry(build, to).path);
 }
 
-std::vector<std::string> FolderStore::operations(const BuildName &build)
+std::vector<std::string> FolderStore::operations(const Call &call, const BuildName &build)
 {
     std::vector<std::string> found;
-    fs_->read_dir(ops(build.team), [&](std::string_view name, Kind) {
+    fs_->read_dir(call, ops(build.team), [&](std::string_view name, Kind) {
         if (!name.ends_with(".json")) return true;
         name.remove_suffix(std::string_view(".json").size());
         if (runid_of_op(name) == build.runid) found.emplace_back(name);
@@ -79,13 +79,13 @@ std::vector<std::string> FolderStore::operations(const BuildName &build)
 
 void FolderStore::settle(const Call &call, const BuildName &build, std::optional<Place> wanted)
 {
-    if (!operations(build).empty()) Moving(*this, call, build).settle(wanted);
+    if (!operations(call, build).empty()) Moving(*this, call, build).settle(wanted);
 }
 
 FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait)
     : store_(store), fs_(*store.fs_), call_(call), build_(build), object_(to_string(build))
 {
-    if (fs_.make_dir(ops(build.team))) fs_.sync_dir(logs(build.team));
+    if (fs_.make_dir(call_, ops(build.team))) fs_.sync_dir(call_, logs(build.team));
     try {
         lock_ = fs_.lock(wait == Wait::others ? call : Call::until(Clock::now()),
                          ops(build.team) / std::to_string(build.runid));
@@ -101,8 +101,8 @@ FolderStore::Moving::~Moving()
 {
     try {
         // While the lock is held, so that nobody believes in two files of that name.
-        if (lock_ && store_.operations(build_).empty())
-            fs_.remove_file(ops(build_.team) / ("." + std::to_string(build_.runid) + ".lock"));
+        if (lock_ && store_.operations(call_, build_).empty())
+            fs_.remove_file(call_, ops(build_.team) / ("." + std::to_string(build_.runid) + ".lock"));
     } catch (...) {
         // An empty file stays, which the next one uses.
     }
@@ -117,13 +117,13 @@ FolderStore::Moving::Paths FolderStore::Moving::paths(const Journal &journal) co
 
 void FolderStore::Moving::write(const Journal &journal)
 {
-    fs_.replace_file(record(journal.op), to_text(journal), Durable::yes);
+    fs_.replace_file(call_, record(journal.op), to_text(journal), Durable::yes);
 }
 
 void FolderStore::Moving::drop(const Journal &journal)
 {
-    fs_.remove_file(record(journal.op));
-    fs_.sync_dir(ops(build_.team));
+    fs_.remove_file(call_, record(journal.op));
+    fs_.sync_dir(call_, ops(build_.team));
 }
 
 // The copy was never a build.
@@ -144,16 +144,16 @@ void FolderStore::Moving::discard(const Call &call, const Journal &journal)
 void FolderStore::Moving::put_back(const Journal &journal)
 {
     const Paths at = paths(journal);
-    if (fs_.rename(at.trash, at.source) != Renamed::done)
+    if (fs_.rename(call_, at.trash, at.source) != Renamed::done)
         throw Error(Code::corrupt, object_ + ": lies at " + fs_.root() + "/" + at.trash.text() + "; move it back by hand");
-    fs_.sync_dir(at.source.parent());
+    fs_.sync_dir(call_, at.source.parent());
 }
 
 bool FolderStore::Moving::is_destination(const Journal &journal)
 {
-    const Info found = fs_.look(paths(journal).destination);
+    const Info found = fs_.look(call_, paths(journal).destination);
     if (found.kind != Kind::folder || journal.phase == Phase::copy) return false;
-    return found.inode == journal.copy || (!journal.uuid.empty() && store_.uuid(build_, journal.to) == journal.uuid);
+    return found.inode == journal.copy || (!journal.uuid.empty() && store_.uuid(call_, build_, journal.to) == journal.uuid);
 }
 
 bool FolderStore::Moving::may_settle(const Journal &journal) const
@@ -166,8 +166,8 @@ bool FolderStore::Moving::may_settle(const Journal &journal) const
 
 void FolderStore::Moving::settle(std::optional<Place> wanted)
 {
-    for (const std::string &op : store_.operations(build_)) {
-        const auto journal = parse_journal(op, store_.small_file(record(op)));
+    for (const std::string &op : store_.operations(call_, build_)) {
+        const auto journal = parse_journal(op, store_.small_file(call_, record(op)));
         if (!journal) {
             settle_damaged(op);
             continue;
@@ -186,7 +186,7 @@ void FolderStore::Moving::settle_damaged(const std::string &op)
     for (const Place to : {Place::live, Place::archive}) {
         journal.to = to;
         const Paths at = paths(journal);
-        if (fs_.look(at.copy).kind != Kind::none || fs_.look(at.trash).kind != Kind::none)
+        if (fs_.look(call_, at.copy).kind != Kind::none || fs_.look(call_, at.trash).kind != Kind::none)
             throw Error(Code::corrupt, object_ + ": the record of its move is damaged (" + fs_.root() + "/" +
                                            record(op).text() + ")");
     }
@@ -197,10 +197,10 @@ void FolderStore::Moving::settle_damaged(const std::string &op)
 bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wanted)
 {
     const Paths at = paths(journal);
-    const auto is_there = [&](const Path &path) { return fs_.look(path).kind == Kind::folder; };
+    const auto is_there = [&](const Path &path) { return fs_.look(call_, path).kind == Kind::folder; };
     if (journal.phase == Phase::clear) {
         fs_.remove_tree(call_, at.trash);
-        fs_.sync_dir(at.trash.parent());
+        fs_.sync_dir(call_, at.trash.parent());
         drop(journal);
         return false;
     }
@@ -219,7 +219,7 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
     }
     const bool source = is_there(at.source), copy = is_there(at.copy);
     if (destination && source) {
-        if (store_.uuid(build_, journal.to) != store_.uuid(build_, other(journal.to)))
+        if (store_.uuid(call_, build_, journal.to) != store_.uuid(call_, build_, other(journal.to)))
             throw Error(Code::corrupt, object_ + ": lies in the main list and in the archive");
         journal_ = journal;
         // On the way into the archive the source is what everybody has seen until now; it may have been edited since.
@@ -230,9 +230,9 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
             retire();
         } else {
             tags_.reset();
-            if (fs_.rename(at.destination, at.copy) != Renamed::done)
+            if (fs_.rename(call_, at.destination, at.copy) != Renamed::done)
                 throw Error(Code::corrupt, object_ + ": lies in the main list and in the archive");
-            fs_.sync_dir(at.copy.parent());
+            fs_.sync_dir(call_, at.copy.parent());
             discard(call_, journal);
         }
         journal_.reset();
@@ -246,9 +246,9 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
         if (journal.phase == Phase::copy)
             throw Error(Code::corrupt, object_ + ": was taken away while it was moved; a part of it lies at " +
                                            fs_.root() + "/" + at.copy.text());
-        if (fs_.rename(at.copy, at.destination) != Renamed::done)
+        if (fs_.rename(call_, at.copy, at.destination) != Renamed::done)
             throw Error(Code::unavailable, object_ + ": is being moved by others; try again");
-        fs_.sync_dir(at.destination.parent());
+        fs_.sync_dir(call_, at.destination.parent());
         drop(journal);
         return false;
     }
@@ -262,7 +262,7 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
 void FolderStore::Moving::carry(Place to)
 {
     settle(to);
-    if (!store_.is_in(build_, other(to)) || store_.is_in(build_, to)) {
+    if (!store_.is_in(call_, build_, other(to)) || store_.is_in(call_, build_, to)) {
         if (journal_) discard(call_, *journal_);
         journal_.reset();
         return;
@@ -303,7 +303,7 @@ void FolderStore::Moving::begin(Place to)
         journal_->op = std::to_string(build_.runid) + "-" + noise();
         journal_->runid = build_.runid;
         journal_->to = to;
-        journal_->uuid = store_.uuid(build_, other(to));
+        journal_->uuid = store_.uuid(call_, build_, other(to));
         journal_->time = to_rfc3339(now());
     }
     journal_->phase = Phase::copy;
@@ -317,7 +317,7 @@ void FolderStore::Moving::begin(Place to)
         if (is_new) {
             const std::string op = journal_->op;
             journal_.reset();
-            fs_.remove_file(record(op));
+            fs_.remove_file(call_, record(op));
         }
         throw;
     }
@@ -353,14 +353,14 @@ void FolderStore::Moving::publish()
         if (i == tries) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
         fs_.copy_tree(call_, at.source, at.copy, nobody);
     }
-    fs_.sync_dir(at.copy.parent());
+    fs_.sync_dir(call_, at.copy.parent());
     call_.check(object_);
     journal_->phase = Phase::commit;
-    journal_->copy = fs_.look(at.copy).inode;
+    journal_->copy = fs_.look(call_, at.copy).inode;
     write(*journal_);
     Renamed renamed = Renamed::done;
     try {
-        renamed = fs_.rename(at.copy, at.destination);
+        renamed = fs_.rename(call_, at.copy, at.destination);
     } catch (const Error &) {
         // A file server may have done it and failed to say so.
         if (!is_destination(*journal_)) throw;
@@ -369,24 +369,24 @@ void FolderStore::Moving::publish()
         throw Error(Code::exists, object_ + ": something else lies at " + store_.entry(build_, journal_->to).path);
     if (renamed != Renamed::done)
         throw Error(Code::unavailable, object_ + ": is being moved by others; try again");
-    fs_.sync_dir(at.destination.parent());
+    fs_.sync_dir(call_, at.destination.parent());
 }
 
 // From here on nothing looks at the deadline but the removal of the trash.
 void FolderStore::Moving::retire()
 {
     const Paths at = paths(*journal_);
-    if (fs_.look(at.trash).kind == Kind::none) {
+    if (fs_.look(call_, at.trash).kind == Kind::none) {
         Renamed renamed = Renamed::done;
         try {
-            renamed = fs_.rename(at.source, at.trash);
+            renamed = fs_.rename(call_, at.source, at.trash);
         } catch (const Error &) {
-            if (fs_.look(at.trash).kind != Kind::folder || fs_.look(at.source).kind != Kind::none) throw;
+            if (fs_.look(call_, at.trash).kind != Kind::folder || fs_.look(call_, at.source).kind != Kind::none) throw;
         }
         if (renamed != Renamed::done)
             throw Error(Code::unavailable, object_ + ": is being moved by others; try again");
     }
-    fs_.sync_dir(at.source.parent());
+    fs_.sync_dir(call_, at.source.parent());
     if (!is_destination(*journal_)) {
         put_back(*journal_);
         throw Error(Code::unavailable, object_ + ": its copy was taken away meanwhile; try again");
@@ -396,7 +396,7 @@ void FolderStore::Moving::retire()
     tags_.reset();
     try {
         fs_.remove_tree(call_, at.trash);
-        fs_.sync_dir(at.trash.parent());
+        fs_.sync_dir(call_, at.trash.parent());
         drop(*journal_);
     } catch (const Error &error) {
         throw Error(error.code(), object_ + done_to(journal_->to) + ", but not all is cleared: " + error.what(),

@@ -17,10 +17,10 @@ constexpr const char *hint_file = ".next";
 
 // The highest run id that was removed. Its mark is there before the build is gone, and goes only where there is a higher
 // one, so that it needs no lock, and holds for who never saw the build.
-int64_t FolderStore::removed(const std::string &team)
+int64_t FolderStore::removed(const Call &call, const std::string &team)
 {
     int64_t most = 0;
-    fs_->read_dir(logs(team) / ".removed", [&](std::string_view name, Kind) {
+    fs_->read_dir(call, logs(team) / ".removed", [&](std::string_view name, Kind) {
         most = std::max(most, parse_runid(name).value_or(0));
         return true;
     });
@@ -30,22 +30,22 @@ int64_t FolderStore::removed(const std::string &team)
 void FolderStore::mark_as_used(const Call &call, const BuildName &build)
 {
     const Path marks = logs(build.team) / ".removed";
-    if (fs_->make_dir(marks)) fs_->sync_dir(logs(build.team));
-    if (removed(build.team) < build.runid) {
+    if (fs_->make_dir(call, marks)) fs_->sync_dir(call, logs(build.team));
+    if (removed(call, build.team) < build.runid) {
         try {
-            fs_->write_file(marks / std::to_string(build.runid), "", Durable::yes);
+            fs_->write_file(call, marks / std::to_string(build.runid), "", Durable::yes);
         } catch (const Error &error) {
             if (error.code() != Code::exists) throw;
         }
     }
     // Also where another one made it, who may not have come so far.
-    fs_->sync_dir(marks);
+    fs_->sync_dir(call, marks);
     std::vector<std::string> lower;
-    fs_->read_dir(marks, [&](std::string_view name, Kind) {
+    fs_->read_dir(call, marks, [&](std::string_view name, Kind) {
         if (const auto runid = parse_runid(name); runid && *runid < build.runid) lower.emplace_back(name);
         return true;
     });
-    for (const std::string &name : lower) fs_->remove_file(marks / name);
+    for (const std::string &name : lower) fs_->remove_file(call, marks / name);
     raise_hint(call, build);
 }
 
@@ -74,10 +74,10 @@ void FolderStore::remove(const Call &call, const BuildName &build)
     for (int i = 0; i < tries; ++i) {
         call.check(object);
         settle(call, build, std::nullopt);
-        const bool is_archived = is_in(build, Place::archive);
-        if (is_in(build, Place::live)) {
+        const bool is_archived = is_in(call, build, Place::archive);
+        if (is_in(call, build, Place::live)) {
             if (!is_archived) throw Error(Code::refused, object + ": is not archived; archive it before removing");
-            if (is_double(build)) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
+            if (is_double(call, build)) throw Error(Code::corrupt, object + ": lies in the main list and in the archive");
             continue;
         }
         if (!is_archived) {
@@ -91,18 +91,18 @@ void FolderStore::remove(const Call &call, const BuildName &build)
         // Who is on the way to another file system with it would bring it back.
         Moving alone(*this, call, build);
         alone.settle(std::nullopt);
-        if (!is_in(build, Place::archive) || is_in(build, Place::live)) continue;
+        if (!is_in(call, build, Place::archive) || is_in(call, build, Place::live)) continue;
         const Path trash =
             folder(build.team, Place::archive) / (".trash-" + std::to_string(build.runid) + "-" + noise());
         Renamed renamed = Renamed::done;
         try {
-            renamed = fs_->rename(folder(build, Place::archive), trash);
+            renamed = fs_->rename(call, folder(build, Place::archive), trash);
         } catch (const Error &) {
             // A file server may have done it and failed to say so.
-            if (fs_->look(trash).kind != Kind::folder) throw;
+            if (fs_->look(call, trash).kind != Kind::folder) throw;
         }
         if (renamed != Renamed::done) continue;
-        fs_->sync_dir(trash.parent());
+        fs_->sync_dir(call, trash.parent());
         clear_trash(call, build);
         return;
     }
@@ -115,13 +115,13 @@ bool FolderStore::clear_trash(const Call &call, const BuildName &build)
     const Path archive = folder(build.team, Place::archive);
     const std::string start = ".trash-" + std::to_string(build.runid) + "-";
     std::vector<std::string> found;
-    fs_->read_dir(archive, [&](std::string_view name, Kind) {
+    fs_->read_dir(call, archive, [&](std::string_view name, Kind) {
         if (name.starts_with(start)) found.emplace_back(name);
         return true;
     });
     try {
         for (const std::string &name : found) fs_->remove_tree(call, archive / name);
-        if (!found.empty()) fs_->sync_dir(archive);
+        if (!found.empty()) fs_->sync_dir(call, archive);
     } catch (const Error &error) {
         throw Error(error.code(), to_string(build) + ": is removed, but not all is cleared: " + error.what(),
                     error.os_errno());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <folder-store/afterwards.hpp>
 #include <folder-store/fields.hpp>
 #include <folder-store/tag_list.hpp>
 
@@ -60,33 +61,33 @@ Entry FolderStore::entry(const BuildName &build, Place place) const
     return {build.runid, place == Place::archive, prefix(build.team, place) + std::to_string(build.runid)};
 }
 
-Error FolderStore::no_such(const BuildName &build)
+Error FolderStore::no_such(const Call &call, const BuildName &build)
 {
-    if (fs_->look(logs(build.team)).kind != Kind::folder)
+    if (fs_->look(call, logs(build.team)).kind != Kind::folder)
         return Error(Code::not_found, build.team + ": no such team");
     return Error(Code::not_found, to_string(build) + ": no such build");
 }
 
 // None: it is nowhere, as far as one can tell of one that others may move at any time.
-std::optional<Place> FolderStore::locate(const BuildName &build)
+std::optional<Place> FolderStore::locate(const Call &call, const BuildName &build)
 {
     for (int i = 0; i < looks; ++i)
         for (const Place place : {Place::live, Place::archive})
-            if (is_in(build, place)) return place;
+            if (is_in(call, build, place)) return place;
     return std::nullopt;
 }
 
 Place FolderStore::place_of(const Call &call, const BuildName &build)
 {
     call.check(to_string(build));
-    if (const std::optional<Place> place = locate(build)) return *place;
-    throw no_such(build);
+    if (const std::optional<Place> place = locate(call, build)) return *place;
+    throw no_such(call, build);
 }
 
 std::vector<std::string> FolderStore::teams(const Call &call)
 {
     std::vector<std::string> found;
-    if (!fs_->read_dir(Path(), [&](std::string_view name, Kind kind) {
+    if (!fs_->read_dir(call, Path(), [&](std::string_view name, Kind kind) {
             if (kind == Kind::folder && is_team(name)) found.emplace_back(name);
             return true;
         }))
@@ -94,7 +95,7 @@ std::vector<std::string> FolderStore::teams(const Call &call)
     std::erase_if(found, [&](const std::string &team) {
         call.check(team);
         try {
-            return fs_->look(logs(team)).kind != Kind::folder;
+            return fs_->look(call, logs(team)).kind != Kind::folder;
         } catch (const Error &error) {
             // A private folder, or a link that came into the way, is nobody's team and does not hide the others.
             if (error.code() != Code::denied && error.code() != Code::corrupt) throw;
@@ -107,7 +108,7 @@ std::vector<std::string> FolderStore::teams(const Call &call)
 bool FolderStore::collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found)
 {
     call.check(query.team);
-    return fs_->read_dir(folder(query.team, place), [&](std::string_view name, Kind kind) {
+    return fs_->read_dir(call, folder(query.team, place), [&](std::string_view name, Kind kind) {
         const auto runid = kind == Kind::folder ? parse_runid(name) : std::nullopt;
         if (runid && (query.before <= 0 || *runid < query.before)) found.push_back(*runid);
         return true;
@@ -115,13 +116,13 @@ bool FolderStore::collect(const Call &call, const Query &query, Place place, std
 }
 
 // Whether two folders have the name, and not one that was seen twice while it was moved.
-bool FolderStore::is_double(const BuildName &build)
+bool FolderStore::is_double(const Call &call, const BuildName &build)
 {
-    const auto look = [&](Place place) { return fs_->look(folder(build, place)); };
+    const auto look = [&](Place place) { return fs_->look(call, folder(build, place)); };
     for (int i = 0; i < looks; ++i) {
         const Info live = look(Place::live), archived = look(Place::archive);
         if (live.kind != Kind::folder || archived.kind != Kind::folder) return false;
-        if (live.inode != archived.inode && look(Place::live).inode == live.inode && operations(build).empty() &&
+        if (live.inode != archived.inode && look(Place::live).inode == live.inode && operations(call, build).empty() &&
             look(Place::archive).inode == archived.inode)
             return true;
     }
@@ -143,7 +144,7 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
     const bool want_live = query.scope != Scope::archived;
     const bool want_archived = query.scope != Scope::live;
     std::vector<int64_t> live, archived, earlier_live, earlier_archived;
-    Info before = fs_->look(logs(query.team));
+    Info before = fs_->look(call, logs(query.team));
     for (int i = 0; i < passes; ++i) {
         // Two changes within one tick of the file system's clock leave the same time.
         const bool was_recent = wall_clock_ns() - before.modified_ns < tick_ns;
@@ -154,7 +155,7 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
         if (!want_live || !want_archived) break;
         // One that was moved after the first of the two was read and before the other is in neither. Each move changes the
         // folder of the main list: a pass that saw no change has seen all.
-        const Info after = fs_->look(logs(query.team));
+        const Info after = fs_->look(call, logs(query.team));
         if (!was_recent && after.modified_ns == before.modified_ns) break;
         before = after;
         // Where it never rests, whatever one of the passes has seen is told.
@@ -196,11 +197,11 @@ Entry FolderStore::find(const Call &call, const BuildName &build)
 }
 
 // Empty: it is not there, or not to be read.
-std::string FolderStore::small_file(const Path &path)
+std::string FolderStore::small_file(const Call &call, const Path &path)
 {
     std::string text;
     try {
-        fs_->read_file(Call(), path, 0, largest_small_file, [&](std::string_view piece) {
+        fs_->read_file(afterwards(call), path, 0, largest_small_file, [&](std::string_view piece) {
             text += piece;
             return true;
         });
@@ -212,9 +213,9 @@ std::string FolderStore::small_file(const Path &path)
 }
 
 // Empty: it has none, or none that can be read.
-std::string FolderStore::uuid(const BuildName &build, Place place)
+std::string FolderStore::uuid(const Call &call, const BuildName &build, Place place)
 {
-    const auto members = parse_object(small_file(folder(build, place) / "build.json"));
+    const auto members = parse_object(small_file(call, folder(build, place) / "build.json"));
     return members ? fields::text(*members, "uuid") : std::string();
 }
 
@@ -227,9 +228,9 @@ void FolderStore::read(const Call &call, const BuildName &build, std::string_vie
     // Archived, or archived meanwhile, or no such file: that is known where the build was in one place before and after.
     for (int i = 0; i < tries; ++i) {
         const Place place = place_of(call, build);
-        const uint64_t inode = fs_->look(folder(build, place)).inode;
+        const uint64_t inode = fs_->look(call, folder(build, place)).inode;
         if (fs_->read_file(call, append(folder(build, place), build, name), offset, max, sink)) return;
-        if (inode != 0 && fs_->look(folder(build, place)).inode == inode) break;
+        if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode) break;
     }
     throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
 }
@@ -285,14 +286,14 @@ void FolderStore::write_control(const Call &call, const BuildName &build, std::s
                     to_string(build) + ": " + quote(name) + " is not the name of a control file");
     in_its_folder(call, build, [&](const Path &folder) {
         const Path control = folder / ".control";
-        if (fs_->make_dir(control)) fs_->sync_dir(folder);
+        if (fs_->make_dir(call, control)) fs_->sync_dir(call, folder);
         try {
-            fs_->replace_file(control / name, content, Durable::yes);
+            fs_->replace_file(call, control / name, content, Durable::yes);
         } catch (const Error &error) {
             // Who wants to stop a build that has filled the disk must be heard: its runner keeps some room for that.
-            if (error.code() != Code::no_space || fs_->look(control / ".room").kind != Kind::folder) throw;
+            if (error.code() != Code::no_space || fs_->look(call, control / ".room").kind != Kind::folder) throw;
             fs_->remove_tree(call, control / ".room");
-            fs_->replace_file(control / name, content, Durable::yes);
+            fs_->replace_file(call, control / name, content, Durable::yes);
         }
     });
 }

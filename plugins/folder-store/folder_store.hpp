@@ -74,21 +74,24 @@ private:
     std::string prefix(std::string_view team, Place place) const;
     Entry entry(const BuildName &build, Place place) const;
 
-    bool is_in(const BuildName &build, Place place) { return fs_->look(folder(build, place)).kind == Kind::folder; }
-    std::optional<Place> locate(const BuildName &build);
-    bool is_double(const BuildName &build);
+    bool is_in(const Call &call, const BuildName &build, Place place)
+    {
+        return fs_->look(call, folder(build, place)).kind == Kind::folder;
+    }
+    std::optional<Place> locate(const Call &call, const BuildName &build);
+    bool is_double(const Call &call, const BuildName &build);
     Place place_of(const Call &call, const BuildName &build);
-    Error no_such(const BuildName &build);
+    Error no_such(const Call &call, const BuildName &build);
     bool collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found);
     Entry move(const Call &call, const BuildName &build, Place to);
     void in_its_folder(const Call &call, const BuildName &build, const std::function<void(const Path &)> &action);
 
-    std::string small_file(const Path &path);
-    std::string uuid(const BuildName &build, Place place);
-    std::vector<std::string> operations(const BuildName &build);
+    std::string small_file(const Call &call, const Path &path);
+    std::string uuid(const Call &call, const BuildName &build, Place place);
+    std::vector<std::string> operations(const Call &call, const BuildName &build);
     void settle(const Call &call, const BuildName &build, std::optional<Place> wanted);
 
-    int64_t removed(const std::string &team);
+    int64_t removed(const Call &call, const std::string &team);
     void mark_as_used(const Call &call, const BuildName &build);
     void raise_hint(const Call &call, const BuildName &build);
     bool clear_trash(const Call &call, const BuildName &build);
@@ -99,9 +102,9 @@ private:
     std::string hint(const Call &call, const std::string &team);
     int64_t claim(const Call &call, const std::string &team, Draft &draft);
     int64_t publish(const Call &call, const std::string &team, Draft &draft, int64_t used);
-    bool take(const BuildName &build, Draft &draft);
-    bool settle(const BuildName &build, Draft &draft);
-    bool is_draft(const BuildName &build, Place place, const Draft &draft);
+    bool take(const Call &call, const BuildName &build, Draft &draft);
+    bool settle(const Call &call, const BuildName &build, Draft &draft);
+    bool is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft);
 
     std::unique_ptr<Fs> fs_;
 };

@@ -115,8 +115,8 @@ private:
     // The two folders of builds may be made, replaced or mounted later.
     bool look_at_folders()
     {
-        const uint64_t logs = fs_.look(FolderStore::folder(team_, Place::live)).inode;
-        const uint64_t archive = fs_.look(FolderStore::folder(team_, Place::archive)).inode;
+        const uint64_t logs = fs_.look(call_, FolderStore::folder(team_, Place::live)).inode;
+        const uint64_t archive = fs_.look(call_, FolderStore::folder(team_, Place::archive)).inode;
         if (logs == logs_ && archive == archive_) return false;
         logs_ = logs, archive_ = archive;
         if (!notices_) return true;
@@ -165,7 +165,7 @@ private:
     void update(int64_t runid)
     {
         if (call_.cancelled()) throw Error(Code::cancelled, team_ + ": cancelled");
-        const std::optional<Place> place = store_.locate({team_, runid});
+        const std::optional<Place> place = store_.locate(call_, {team_, runid});
         const auto found = seen_.find(runid);
         if (!place) {
             if (found == seen_.end()) return;
@@ -215,12 +215,12 @@ private:
     {
         const Path folder = FolderStore::folder({team_, runid}, seen.place);
         const Path control = folder / ".control";
-        const Info top = fs_.look(folder), below = fs_.look(control);
+        const Info top = fs_.look(call_, folder), below = fs_.look(call_, control);
         if (!seen.is_racy && !seen.is_watched && stamp(top) == seen.folder && stamp(below) == seen.control) return false;
         seen.folder = stamp(top), seen.control = stamp(below);
         seen.is_racy = is_recent(top) || is_recent(below);
-        const Stamp status = stamp(fs_.look(folder / "status.json")), tags = stamp(fs_.look(folder / "tags")),
-                    verdict = stamp(fs_.look(control / "stopped"));
+        const Stamp status = stamp(fs_.look(call_, folder / "status.json")), tags = stamp(fs_.look(call_, folder / "tags")),
+                    verdict = stamp(fs_.look(call_, control / "stopped"));
         const bool is_same = status == seen.status && tags == seen.tags && verdict == seen.verdict;
         seen.status = status, seen.tags = tags, seen.verdict = verdict;
         return !is_same;
@@ -244,7 +244,7 @@ private:
         }
         watched_.insert(runid);
         // One without it has no verdict, and when it gets the folder, that is told.
-        if (fs_.look(folder / ".control").kind == Kind::folder && !notices_->add(folder / ".control", runid)) {
+        if (fs_.look(call_, folder / ".control").kind == Kind::folder && !notices_->add(folder / ".control", runid)) {
             budget_ = watched_.size() - 1;
             unwatch(runid);
             return false;
@@ -276,7 +276,7 @@ private:
 void FolderStore::watch(const Call &call, const std::string &team, const ChangeSink &each)
 {
     check_team(team);
-    if (fs_->look(logs(team)).kind != Kind::folder) throw Error(Code::not_found, team + ": no such team");
+    if (fs_->look(call, logs(team)).kind != Kind::folder) throw Error(Code::not_found, team + ": no such team");
     Watcher(*this, call, team, each).run();
 }
 

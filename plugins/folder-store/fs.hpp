@@ -102,6 +102,8 @@ using Change = std::function<std::string(std::string_view content)>;
 using Told = std::function<void(uint64_t bytes)>;
 
 /// No function follows a symbolic link below the root: where one stands in the way, Code::corrupt.
+/// Each takes the limits of the call that it is done for: one that waits for a server ends by them, with Code::timeout or
+/// Code::cancelled. What it was to do may be done all the same then, or be done later; looking at it tells.
 /// Threads: any number of calls at once. Errors: litbuild::Error, whose sentence starts with the path in full.
 class Fs {
 public:
@@ -113,29 +115,29 @@ public:
     virtual const std::string &root() const = 0;
 
     /// Every name but "." and "..", in any order. False: no such folder.
-    virtual bool read_dir(const Path &dir, const NameSink &each) = 0;
+    virtual bool read_dir(const Call &call, const Path &dir, const NameSink &each) = 0;
     /// Kind::none: nothing there.
-    virtual Info look(const Path &path) = 0;
+    virtual Info look(const Call &call, const Path &path) = 0;
     /// A piece of a regular file, at most `max` bytes (0: to its end). False: no such file.
     /// Code::corrupt: it is a folder, a pipe, a device; that is found out without waiting for one.
     virtual bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) = 0;
 
     /// False: something of that name is there already. Code::not_found: its parent is not.
-    virtual bool make_dir(const Path &path) = 0;
+    virtual bool make_dir(const Call &call, const Path &path) = 0;
     /// A new file. Code::exists, Code::not_found as make_dir.
-    virtual void write_file(const Path &path, std::string_view content, Durable durable) = 0;
+    virtual void write_file(const Call &call, const Path &path, std::string_view content, Durable durable) = 0;
     /// The file as a whole, new or instead of an old one: readers see one or the other.
-    virtual void replace_file(const Path &path, std::string_view content, Durable durable) = 0;
+    virtual void replace_file(const Call &call, const Path &path, std::string_view content, Durable durable) = 0;
     /// Replaces a file (missing: empty, 1 MiB at most) by what `change` makes of it, while no other edit_file of it is
     /// under way in any process; the same text changes nothing. The folder is held: moving it meanwhile does no harm.
     /// Code::timeout, Code::cancelled: while others held it.
     virtual void edit_file(const Call &call, const Path &path, Durable durable, const Change &change) = 0;
     /// Never replaces anything. `missing`: there is no `from`, or no folder that it could be in.
-    virtual Renamed rename(const Path &from, const Path &to) = 0;
+    virtual Renamed rename(const Call &call, const Path &from, const Path &to) = 0;
     /// What was made, renamed and removed in the folder outlives a power cut.
-    virtual void sync_dir(const Path &dir) = 0;
+    virtual void sync_dir(const Call &call, const Path &dir) = 0;
     /// False: nothing of that name. A folder is none.
-    virtual bool remove_file(const Path &path) = 0;
+    virtual bool remove_file(const Call &call, const Path &path) = 0;
     /// A folder and all that is in it, however deep; links are removed, not followed; folders that are not writable are
     /// made so. Nothing there: no error. Code::refused: something is mounted in it.
     virtual void remove_tree(const Call &call, const Path &path) = 0;
@@ -149,7 +151,8 @@ public:
     /// Makes `to` the same as `from`, on the disk when it returns: content with its holes, modes, times, links and names of
     /// one file as they are, extended attributes and access lists, pipes, sockets and devices; owners where permitted.
     /// What is the same in `to` by size and time is not copied again, what is not in `from` is removed from it. Never
-    /// changes `from`; may use the name of `to` with ".links" behind it until it returns. Code::not_found: no folder `from`. Code::denied: a part may not be read, or a device not be made.
+    /// changes `from`; may use the name of `to` with ".links" behind it until it returns. Code::not_found: no folder `from`.
+    /// Code::denied: a part may not be read, or a device not be made.
     /// Code::unsupported: `to` cannot keep an extended attribute. Code::unavailable: `from` changes meanwhile.
     virtual void copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) = 0;
     /// Whether `copy` is what copy_tree makes of `tree`.

@@ -96,7 +96,7 @@ Descriptor PosixFs::parent_of(const Path &path, const char *action) const
     return dir;
 }
 
-bool PosixFs::read_dir(const Path &dir, const NameSink &each)
+bool PosixFs::read_dir(const Call &, const Path &dir, const NameSink &each)
 {
     const Descriptor fd = root_.open(dir, O_RDONLY | O_DIRECTORY);
     if (!fd && is_missing(errno)) return false;
@@ -105,7 +105,7 @@ bool PosixFs::read_dir(const Path &dir, const NameSink &each)
     return true;
 }
 
-Info PosixFs::look(const Path &path)
+Info PosixFs::look(const Call &, const Path &path)
 {
     const Descriptor fd = root_.open(path, O_PATH);
     if (!fd && is_missing(errno)) return {};
@@ -141,7 +141,7 @@ bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uin
     return true;
 }
 
-bool PosixFs::make_dir(const Path &path)
+bool PosixFs::make_dir(const Call &, const Path &path)
 {
     const Descriptor dir = parent_of(path, "make the folder");
     if (::mkdirat(dir.get(), std::string(path.name()).c_str(), 0777) == 0) return true;
@@ -160,7 +160,7 @@ void PosixFs::write(int dir, const char *name, const Path &path, std::string_vie
     throw failed(path, "write it", number);
 }
 
-void PosixFs::write_file(const Path &path, std::string_view content, Durable durable)
+void PosixFs::write_file(const Call &, const Path &path, std::string_view content, Durable durable)
 {
     const Descriptor dir = parent_of(path, "write it");
     write(dir.get(), std::string(path.name()).c_str(), path, content, durable);
@@ -178,7 +178,7 @@ void PosixFs::replace(int dir, const Path &path, std::string_view content, Durab
     if (durable == Durable::yes && ::fsync(dir) != 0) throw failed(path, "replace it", errno);
 }
 
-void PosixFs::replace_file(const Path &path, std::string_view content, Durable durable)
+void PosixFs::replace_file(const Call &, const Path &path, std::string_view content, Durable durable)
 {
     replace(parent_of(path, "replace it").get(), path, content, durable);
 }
@@ -250,7 +250,7 @@ void PosixFs::edit_file(const Call &call, const Path &path, Durable durable, con
     replace(dir.get(), path, after, durable);
 }
 
-Renamed PosixFs::rename(const Path &from, const Path &to)
+Renamed PosixFs::rename(const Call &call, const Path &from, const Path &to)
 {
     const Descriptor from_dir = root_.open(from.parent(), O_PATH | O_DIRECTORY);
     if (!from_dir && is_missing(errno)) return Renamed::missing;
@@ -264,7 +264,7 @@ Renamed PosixFs::rename(const Path &from, const Path &to)
     int done = ::renameat2(from_dir.get(), from_name.c_str(), to_dir.get(), to_name.c_str(), RENAME_NOREPLACE);
     if (done != 0 && (errno == EINVAL || errno == ENOSYS)) {
         // A file system that cannot promise it. A folder with something in it is never replaced anyway.
-        if (look(to).kind != Kind::none) return Renamed::exists;
+        if (look(call, to).kind != Kind::none) return Renamed::exists;
         done = ::renameat(from_dir.get(), from_name.c_str(), to_dir.get(), to_name.c_str());
     }
     if (done == 0) return Renamed::done;
@@ -277,13 +277,13 @@ Renamed PosixFs::rename(const Path &from, const Path &to)
     }
 }
 
-void PosixFs::sync_dir(const Path &dir)
+void PosixFs::sync_dir(const Call &, const Path &dir)
 {
     const Descriptor fd = root_.open(dir, O_RDONLY | O_DIRECTORY);
     if (!fd || ::fsync(fd.get()) != 0) throw failed(dir, "write it to the disk", errno);
 }
 
-bool PosixFs::remove_file(const Path &path)
+bool PosixFs::remove_file(const Call &, const Path &path)
 {
     const Descriptor dir = root_.open(path.parent(), O_PATH | O_DIRECTORY);
     if (!dir && is_missing(errno)) return false;

@@ -19,16 +19,16 @@ public:
     uint64_t capabilities() const override { return LB_STORE_DURABLE | LB_STORE_LOCAL_PATH; }
     const std::string &root() const override { return path_; }
 
-    bool read_dir(const Path &dir, const NameSink &each) override;
-    Info look(const Path &path) override;
+    bool read_dir(const Call &call, const Path &dir, const NameSink &each) override;
+    Info look(const Call &call, const Path &path) override;
     bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
-    bool make_dir(const Path &path) override;
-    void write_file(const Path &path, std::string_view content, Durable durable) override;
-    void replace_file(const Path &path, std::string_view content, Durable durable) override;
+    bool make_dir(const Call &call, const Path &path) override;
+    void write_file(const Call &call, const Path &path, std::string_view content, Durable durable) override;
+    void replace_file(const Call &call, const Path &path, std::string_view content, Durable durable) override;
     void edit_file(const Call &call, const Path &path, Durable durable, const Change &change) override;
-    Renamed rename(const Path &from, const Path &to) override;
-    void sync_dir(const Path &dir) override;
-    bool remove_file(const Path &path) override;
+    Renamed rename(const Call &call, const Path &from, const Path &to) override;
+    void sync_dir(const Call &call, const Path &dir) override;
+    bool remove_file(const Call &call, const Path &path) override;
     void remove_tree(const Call &call, const Path &path) override;
     std::unique_ptr<Lock> lock(const Call &call, const Path &path) override;
     TreeSize measure(const Call &call, const Path &tree) override;

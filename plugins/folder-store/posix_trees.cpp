@@ -100,7 +100,7 @@ void PosixFs::copy_tree(const Call &call, const Path &from, const Path &to, cons
     remove_tree(call, links);
     // Nobody is to look into them while modes and owners are not what they will be.
     for (const Path &made : {to, links})
-        if (make_dir(made)) (void)!::fchmod(open_tree(made).get(), 0700);
+        if (make_dir(call, made)) (void)!::fchmod(open_tree(made).get(), 0700);
     raise(litbuild::folder::copy_tree(call, open_tree(from), open_tree(to), open_tree(links), shown(from), told), from);
     remove_tree(call, links);
 }

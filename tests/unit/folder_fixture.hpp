@@ -199,15 +199,15 @@ struct Faulty : Fs {
     explicit Faulty(const std::string &root, Resolve way = Resolve::automatic) : inner(root, way) {}
     uint64_t capabilities() const override { return inner.capabilities(); }
     const std::string &root() const override { return inner.root(); }
-    bool read_dir(const folder::Path &p, const folder::NameSink &each) override
+    bool read_dir(const Call &c, const folder::Path &p, const folder::NameSink &each) override
     {
         if (on_read_dir) on_read_dir(p.text());
-        return inner.read_dir(p, each);
+        return inner.read_dir(c, p, each);
     }
-    folder::Info look(const folder::Path &p) override
+    folder::Info look(const Call &c, const folder::Path &p) override
     {
         if (on_look) on_look(p.text());
-        folder::Info found = inner.look(p);
+        folder::Info found = inner.look(c, p);
         if (frozen_ns != 0) found.modified_ns = frozen_ns;
         return found;
     }
@@ -215,21 +215,21 @@ struct Faulty : Fs {
     {
         return inner.read_file(c, p, o, m, s);
     }
-    bool make_dir(const folder::Path &p) override
+    bool make_dir(const Call &c, const folder::Path &p) override
     {
         change("make_dir", p);
-        return inner.make_dir(p);
+        return inner.make_dir(c, p);
     }
-    void write_file(const folder::Path &p, std::string_view t, folder::Durable d) override
+    void write_file(const Call &c, const folder::Path &p, std::string_view t, folder::Durable d) override
     {
         change("write_file", p);
-        inner.write_file(p, t, d);
+        inner.write_file(c, p, t, d);
     }
-    void replace_file(const folder::Path &p, std::string_view t, folder::Durable d) override
+    void replace_file(const Call &c, const folder::Path &p, std::string_view t, folder::Durable d) override
     {
         change("replace_file", p);
         if (on_replace) on_replace(p.text());
-        inner.replace_file(p, t, d);
+        inner.replace_file(c, p, t, d);
     }
     void edit_file(const Call &c, const folder::Path &p, folder::Durable d, const folder::Change &f) override
     {
@@ -237,26 +237,26 @@ struct Faulty : Fs {
         if (no_locks) throw Error(Code::unsupported, "lock: none here", ENOLCK);
         inner.edit_file(c, p, d, f);
     }
-    folder::Renamed rename(const folder::Path &from, const folder::Path &to) override
+    folder::Renamed rename(const Call &c, const folder::Path &from, const folder::Path &to) override
     {
         change("rename", to);
         if (on_rename) on_rename(to.text());
         if (two_disks && (from.parent().name() == "archive") != (to.parent().name() == "archive"))
             return folder::Renamed::other_file_system;
-        const folder::Renamed result = inner.rename(from, to);
+        const folder::Renamed result = inner.rename(c, from, to);
         if (lost_reply) throw Error(Code::unavailable, "reply: lost", EIO);
         return result;
     }
-    void sync_dir(const folder::Path &p) override
+    void sync_dir(const Call &c, const folder::Path &p) override
     {
         change("sync_dir", p);
         if (on_sync) on_sync(p.text());
-        inner.sync_dir(p);
+        inner.sync_dir(c, p);
     }
-    bool remove_file(const folder::Path &p) override
+    bool remove_file(const Call &c, const folder::Path &p) override
     {
         change("remove_file", p);
-        return inner.remove_file(p);
+        return inner.remove_file(c, p);
     }
     void remove_tree(const Call &c, const folder::Path &p) override
     {

@@ -80,8 +80,9 @@ int Supervisor::last_word()
     if (!status.error.empty()) members["error"] = status.error;
     if (!status.stopped_by.empty()) members["stopped_by"] = status.stopped_by;
     if (!status.reason.empty()) members["reason"] = status.reason;
-    // The groups go first: who reads the last word finds nothing left over.
+    // These go first: who reads the last word finds nothing left over.
     for (const std::string &group : setup_.groups) Cgroup::open(group).remove();
+    journal_.release_room();
     for (int attempt = 0;; ++attempt) {
         try {
             journal_.write(litbuild::name(status.state), members, Sync::yes);
@@ -92,7 +93,6 @@ int Supervisor::last_word()
             ::poll(nullptr, 0, 1000);
         }
     }
-    journal_.release_room();
     switch (verdict_->state) {
     case State::complete: return 0;
     case State::failed: return verdict_->exit_code.value_or(1);

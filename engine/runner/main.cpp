@@ -71,9 +71,11 @@ std::string identity()
     return out;
 }
 
-/// Goes on in a child, and returns there once it has been adopted.
-void detach(const std::string &object)
+/// Goes on in a child, and returns there once it has been adopted. A launcher that was killed before this program was
+/// executed could not be told from one that had started nothing.
+void detach(const std::string &object, pid_t launcher)
 {
+    if (::getppid() != launcher) throw Error(Code::refused, object + ": who launched it is gone; it is not started");
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
     if (child < 0) throw litbuild::os_error(object, "go on in the background", errno);
@@ -118,7 +120,7 @@ int main(int argc, char **argv)
     try {
         if (argc != 2) throw Error(Code::invalid, "litbuild-runner: usage: litbuild-runner FOLDER");
         runner::read_spec(setup, argv[1]);
-        if (setup.detach) detach(setup.object());
+        if (setup.launcher != 0) detach(setup.object(), setup.launcher);
         return run(setup);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "%s\n", e.what());

@@ -64,7 +64,8 @@ Setup read_environment()
         std::from_chars(fd.data(), fd.data() + fd.size(), out.ready_fd);
         if (out.ready_fd >= 0) ::fcntl(out.ready_fd, F_SETFD, FD_CLOEXEC);
     }
-    out.detach = take("LITBUILD_RUNNER_DETACH") == "1";
+    const std::string launcher = take("LITBUILD_RUNNER_LAUNCHER");
+    std::from_chars(launcher.data(), launcher.data() + launcher.size(), out.launcher);
     out.token = take("LITBUILD_RUNNER_TOKEN");
     out.detail = take("LITBUILD_RUNNER_DETAIL");
     out.kill_group = take("LITBUILD_RUNNER_KILL_GROUP");

@@ -2,7 +2,8 @@
 //
 // Variables of the controller, all optional; none reaches the steps:
 //   LITBUILD_RUNNER_READY       descriptor for the runner's word: "ok\n" and the lines below, or "error SENTENCE\n"
-//   LITBUILD_RUNNER_DETACH      1: go on in a child, so that the launching process has none to wait for
+//   LITBUILD_RUNNER_LAUNCHER    pid of the launching process, whose child this is: go on in a child, so that it has none to
+//                               wait for, and do nothing where it is gone: others have seen that and said that nothing ran
 //   LITBUILD_RUNNER_TOKEN       the controller's token; lines "KEY N" are added: pid, start, adopter (who gets the orphans
 //                               once the runner is gone), adopter-start, surroundings, user; it is kept in
 //                               `.control/token` before the runner is ready
@@ -52,7 +53,7 @@ struct Setup {
     Milliseconds linger{};
 
     int ready_fd = -1;
-    bool detach = false;
+    pid_t launcher = 0;
     std::string token;
     std::string detail;
     std::string kill_group;

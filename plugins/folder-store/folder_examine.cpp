@@ -153,7 +153,7 @@ private:
         if (!journal && fs_.look(call_, path).kind == Kind::none) return;
         std::optional<Moving> moving;
         try {
-            moving.emplace(store_, call_, build, Moving::Wait::nobody);
+            moving.emplace(store_, call_, build, Moving::Wait::nobody, lock_file());
         } catch (const Error &error) {
             // Somebody is at work.
             if (error.code() == Code::timeout) return;
@@ -177,6 +177,11 @@ private:
         });
     }
 
+    Moving::LockFile lock_file() const
+    {
+        return repair_ == Repair::yes ? Moving::LockFile::tidied : Moving::LockFile::as_found;
+    }
+
     // ".19.lock"
     void lock(const std::string &name)
     {
@@ -184,7 +189,7 @@ private:
         if (!runid || !store_.operations(call_, {team_, *runid}).empty()) return;
         std::optional<Moving> moving;
         try {
-            moving.emplace(store_, call_, BuildName{team_, *runid}, Moving::Wait::nobody);
+            moving.emplace(store_, call_, BuildName{team_, *runid}, Moving::Wait::nobody, lock_file());
         } catch (const Error &error) {
             if (error.code() == Code::timeout) return;
             if (error.code() != Code::denied) throw;

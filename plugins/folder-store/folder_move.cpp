@@ -82,9 +82,11 @@ void FolderStore::settle(const Call &call, const BuildName &build, std::optional
     if (!operations(call, build).empty()) Moving(*this, call, build).settle(wanted);
 }
 
-FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait)
-    : store_(store), fs_(*store.fs_), call_(call), build_(build), object_(to_string(build))
+FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait, LockFile after)
+    : store_(store), fs_(*store.fs_), call_(call), build_(build), object_(to_string(build)),
+      lock_file_(ops(build.team) / ("." + std::to_string(build.runid) + ".lock")), after_(after)
 {
+    if (after_ == LockFile::as_found) was_there_ = fs_.look(call_, lock_file_).kind != Kind::none;
     if (fs_.make_dir(call_, ops(build.team))) fs_.sync_dir(call_, logs(build.team));
     try {
         lock_ = fs_.lock(wait == Wait::others ? call : Call::until(Clock::now()),
@@ -101,8 +103,9 @@ FolderStore::Moving::~Moving()
 {
     try {
         // While the lock is held, so that nobody believes in two files of that name.
-        if (lock_ && store_.operations(call_, build_).empty())
-            fs_.remove_file(call_, ops(build_.team) / ("." + std::to_string(build_.runid) + ".lock"));
+        if (!lock_) return;
+        const bool stays = after_ == LockFile::as_found ? was_there_ : !store_.operations(call_, build_).empty();
+        if (!stays) fs_.remove_file(call_, lock_file_);
     } catch (...) {
         // An empty file stays, which the next one uses.
     }
@@ -151,8 +154,9 @@ void FolderStore::Moving::put_back(const Journal &journal)
 
 bool FolderStore::Moving::is_destination(const Journal &journal)
 {
+    if (journal.phase == Phase::copy) return false;
     const Info found = fs_.look(call_, paths(journal).destination);
-    if (found.kind != Kind::folder || journal.phase == Phase::copy) return false;
+    if (found.kind != Kind::folder) return false;
     return found.inode == journal.copy || (!journal.uuid.empty() && store_.uuid(call_, build_, journal.to) == journal.uuid);
 }
 
@@ -274,7 +278,11 @@ void FolderStore::Moving::carry(Place to)
     } catch (const Error &error) {
         // One that was broken off goes on from where it was. Others need their space.
         const bool is_kept = error.code() == Code::cancelled || error.code() == Code::timeout;
-        if (!journal_ || is_kept || is_destination(*journal_)) throw;
+        if (!journal_ || is_destination(*journal_)) throw;
+        if (is_kept)
+            throw Error(error.code(), object_ + (to == Place::archive ? ": archiving it" : ": restoring it") +
+                                          (error.code() == Code::cancelled ? " was cancelled" : " took too long") +
+                                          "; what is copied stays, and the next time it goes on from there");
         try {
             discard(Call(), *journal_);
         } catch (const std::exception &) {

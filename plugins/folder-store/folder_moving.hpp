@@ -21,8 +21,11 @@ namespace litbuild::folder {
 class FolderStore::Moving {
 public:
     enum class Wait { others, nobody };
+    enum class LockFile { tidied, as_found };
     /// Waits until nobody else moves the build; Wait::nobody: does not wait for them. Code::timeout, Code::cancelled.
-    Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait = Wait::others);
+    /// LockFile::as_found: what is on the disk is the same when it is over, for one that only looks.
+    Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait = Wait::others,
+           LockFile after = LockFile::tidied);
     ~Moving();
     Moving(const Moving &) = delete;
     Moving &operator=(const Moving &) = delete;
@@ -62,6 +65,9 @@ private:
     const Call &call_;
     const BuildName build_;
     const std::string object_;
+    const Path lock_file_;
+    const LockFile after_;
+    bool was_there_ = false;              // the file of the lock
     std::unique_ptr<Lock> lock_;          // null: there are no locks here
     std::unique_ptr<Lock> tags_;
     std::optional<Journal> journal_;      // of the way that is under way

@@ -122,7 +122,8 @@ bool FolderStore::is_double(const Call &call, const BuildName &build)
     for (int i = 0; i < looks; ++i) {
         const Info live = look(Place::live), archived = look(Place::archive);
         if (live.kind != Kind::folder || archived.kind != Kind::folder) return false;
-        if (live.inode != archived.inode && look(Place::live).inode == live.inode && operations(call, build).empty() &&
+        // The record of a move is not touched while both are there; who reads it at another time may miss it.
+        if (live.inode != archived.inode && operations(call, build).empty() && look(Place::live).inode == live.inode &&
             look(Place::archive).inode == archived.inode)
             return true;
     }

@@ -221,9 +221,11 @@ std::string PosixFs::content(const Call &call, int dir, const Path &path) const
     const std::string name(path.name());
     const Descriptor fd(::openat(dir, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd && errno == ENOENT) return {};
+    // A socket and a device without a driver cannot be opened.
+    if (!fd && errno != ENXIO) throw failed(path, "read it", errno);
     struct stat found;
-    if (!fd || ::fstat(fd.get(), &found) != 0) throw failed(path, "read it", errno);
-    if (!S_ISREG(found.st_mode)) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
+    if (fd && ::fstat(fd.get(), &found) != 0) throw failed(path, "read it", errno);
+    if (!fd || !S_ISREG(found.st_mode)) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
     std::string text;
     std::array<char, piece_size> piece;
     for (;;) {

@@ -192,7 +192,7 @@ private:
         // On the runner too, so that what it forks carries the mark from birth.
         out.push_back("LITBUILD_UUID=" + spec.uuid);
         out.push_back("LITBUILD_RUNNER_READY=3");
-        out.push_back("LITBUILD_RUNNER_DETACH=1");
+        out.push_back("LITBUILD_RUNNER_LAUNCHER=" + std::to_string(::getpid()));
         out.push_back("LITBUILD_RUNNER_TOKEN=" + token.text());
         out.push_back("LITBUILD_RUNNER_DETAIL=" + containment.detail);
         if (isolated) out.push_back("LITBUILD_RUNNER_ISOLATION=pid-namespace");

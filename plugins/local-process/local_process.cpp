@@ -353,8 +353,9 @@ private:
         // An adopter that is gone has left them to its own, at last to init.
         const pid_t adopter = linux_::hold(token.adopter, token.adopter_start) ? token.adopter : 1;
         const auto may_be_ours = [&](pid_t pid) {
+            const Descriptor held = linux_::open_pidfd(pid);
             const auto stat = linux_::stat_of(pid);
-            if (!stat || stat->state == 'Z' || stat->start < token.start) return false;
+            if (!held || linux_::has_ended(held) || !stat || stat->start < token.start) return false;
             // Sessions cannot be joined: what is in one that is older than the runner is none of its tree.
             const auto session = linux_::stat_of(stat->session);
             return !(session && session->start < token.start) && linux_::user_of(pid) == token.user &&

@@ -165,13 +165,28 @@ inline std::vector<pid_t> numbers_in(const char *folder)
     return out;
 }
 
+/// Folder in /proc of the process as long as its first thread lives, then of another of its threads: one that has ended
+/// tells nothing of what the others are in.
+inline std::string living_part(pid_t pid)
+{
+    const std::optional<ProcStat> stat = stat_of(pid);
+    if (stat && stat->state == 'Z')
+        for (const pid_t thread : numbers_in(proc_path(pid, "task").c_str())) {
+            const std::string part = proc_path(pid, ("task/" + std::to_string(thread) + "/").c_str());
+            const auto one = parse_stat(slurp((part + "stat").c_str()).value_or(""));
+            if (one && one->state != 'Z' && one->state != 'X') return part;
+        }
+    return proc_path(pid, "");
+}
+
 /// Where a process lives that no fork and no exec changes, as one number: its control groups and its login. Only who may
 /// write to other groups (root, mostly) leaves them.
 inline uint64_t surroundings_of(pid_t pid)
 {
     uint64_t hash = 14695981039346656037ull;   // FNV-1a, 64 bits
+    const std::string part = living_part(pid);
     for (const char *file : {"cgroup", "sessionid"})
-        for (const char c : slurp(proc_path(pid, file).c_str()).value_or(""))
+        for (const char c : slurp((part + file).c_str()).value_or(""))
             hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
     return hash;
 }
@@ -180,7 +195,7 @@ inline uint64_t surroundings_of(pid_t pid)
 inline std::optional<uid_t> user_of(pid_t pid)
 {
     struct stat info{};
-    if (::stat(("/proc/" + std::to_string(pid)).c_str(), &info) != 0) return std::nullopt;
+    if (::stat(living_part(pid).c_str(), &info) != 0) return std::nullopt;
     return info.st_uid;
 }
 

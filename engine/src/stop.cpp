@@ -65,6 +65,13 @@ void add_word_of_runner(StopReport &report, const Status &status)
     if (killed && killed->is_int64() && killed->as_int64() > 0) report.killed += static_cast<uint64_t>(killed->as_int64());
 }
 
+/// The runner speaks its last word when the tree is empty; where it has come to that, nobody is in doubt.
+void drop_doubts(StopReport &report)
+{
+    std::erase_if(report.survivors, [](const ProcessInfo &each) { return !each.doubt.empty(); });
+    if (report.outcome == StopOutcome::incomplete && report.survivors.empty()) report.outcome = StopOutcome::done;
+}
+
 StopResult result(const BuildName &build, Outcome outcome, StopReport report = {})
 {
     return {outcome, sentence(build, outcome, report), std::move(report)};
@@ -128,9 +135,9 @@ StopResult Build::stop(const StopOptions &options, Call given) const
         if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled; the request stands");
         ::poll(nullptr, 0, 100);
     }
-    if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
-
     const Status after = core.status(Call::within(std::chrono::seconds(10)), name_);
+    if (is_terminal(after.state)) drop_doubts(report);
+    if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
     if (after.state == State::stopped) {
         add_word_of_runner(report, after);
         return result(name_, Outcome::stopped, std::move(report));

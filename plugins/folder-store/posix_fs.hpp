@@ -11,7 +11,7 @@ namespace litbuild::folder {
 
 /// Folders and files get the modes 0777 and 0666, as far as the umask of the process lets them.
 /// Locks are open-file-description locks on a file `.NAME.lock` beside the file, which stays.
-class PosixFs final : public Fs {
+class PosixFs : public Fs {
 public:
     /// `root` is made absolute once. Code::not_found: no such folder. Code::invalid: it is not a folder.
     explicit PosixFs(const std::string &root, Resolve resolve = Resolve::automatic);

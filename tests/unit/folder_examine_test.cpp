@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(a_move_that_is_under_way_is_no_finding)
     fs::remove(f.logs / "1/events.jsonl");
     std::string found = "not looked";
     f.faults->on_copied = [&] {
-        FolderStore other(std::make_unique<PosixFs>(f.path.string()));
+        FolderStore other(open_fs(f.path.string()));
         found = findings(other, Repair::yes, f.path.string());
     };
     f.store.archive(Call(), {"contoso", 1});

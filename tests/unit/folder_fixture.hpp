@@ -20,6 +20,12 @@
 #include <folder-store/folder_store.hpp>
 #include <folder-store/posix_fs.hpp>
 
+#ifdef LITBUILD_TEST_NFS
+#include <nfs/nfs_fs.hpp>
+
+#include <nfs/ganesha.hpp>
+#endif
+
 namespace fixture {
 
 namespace fs = std::filesystem;
@@ -30,11 +36,39 @@ using folder::PosixFs;
 using folder::Resolve;
 
 /// For what does not ask how a disk behaves: in memory, where there is such a place.
-inline fs::path memory() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : fs::temp_directory_path(); }
+inline fs::path fast_place() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : fs::temp_directory_path(); }
+
+// The same cases are compiled a second time, for a store that speaks to a server of its own. They look at the exported folder.
+#ifdef LITBUILD_TEST_NFS
+constexpr bool over_nfs = true;
+
+inline nfs_fixture::Ganesha &server()
+{
+    static nfs_fixture::Ganesha one(fast_place());
+    return one;
+}
+inline fs::path place() { return server().exported; }
+inline fs::path memory() { return server().exported; }
+inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve = Resolve::automatic)
+{
+    nfs::Options options;
+    options.address = nfs::parse_address(server().url(root));
+    return std::make_unique<nfs::NfsFs>(options);
+}
+#else
+constexpr bool over_nfs = false;
+
+inline fs::path place() { return fs::temp_directory_path(); }
+inline fs::path memory() { return fast_place(); }
+inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve way = Resolve::automatic)
+{
+    return std::make_unique<PosixFs>(root, way);
+}
+#endif
 
 class TempFolder {
 public:
-    explicit TempFolder(const fs::path &base = fs::temp_directory_path())
+    explicit TempFolder(const fs::path &base = place())
     {
         std::string name = (base / "litbuild-XXXXXX").string();
         if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
@@ -173,6 +207,8 @@ inline void make_read_only(const fs::path &at)
 /// Says so where not: nobody is to believe that what was left out has passed.
 inline bool can_mount(const char *test)
 {
+    // What is mounted here is not on the server.
+    if (over_nfs) return false;
     const bool can = ::geteuid() == 0 && in_processes(1, [](int) {
         own_mounts();
         mount_small_disk("/tmp", "size=64k");
@@ -183,7 +219,7 @@ inline bool can_mount(const char *test)
 
 struct Store : TempFolder, FolderStore {
     explicit Store(Resolve resolve = Resolve::automatic)
-        : FolderStore(std::make_unique<PosixFs>(path.string(), resolve)), logs(path / "contoso" / "logs")
+        : FolderStore(open_fs(path.string(), resolve)), logs(path / "contoso" / "logs")
     {
     }
     BuildName create_one(int number = 1)
@@ -196,7 +232,9 @@ struct Store : TempFolder, FolderStore {
 
 // Passes everything on, but what a test has put in the way.
 struct Faulty : Fs {
-    explicit Faulty(const std::string &root, Resolve way = Resolve::automatic) : inner(root, way) {}
+    explicit Faulty(const std::string &root, Resolve way = Resolve::automatic) : opened(open_fs(root, way)), inner(*opened)
+    {
+    }
     uint64_t capabilities() const override { return inner.capabilities(); }
     const std::string &root() const override { return inner.root(); }
     bool read_dir(const Call &c, const folder::Path &p, const folder::NameSink &each) override
@@ -287,7 +325,8 @@ struct Faulty : Fs {
         if (on_change) on_change(what, p.text());
     }
 
-    PosixFs inner;
+    std::unique_ptr<Fs> opened;
+    Fs &inner;
     bool two_disks = false;   // the archive is one of its own
     std::function<void(const char *what, const std::string &path)> on_change;   // before each
     bool no_locks = false;
@@ -307,10 +346,17 @@ struct FaultyStore : TempFolder {
 };
 
 // One case over both ways of resolving a path.
+#ifdef LITBUILD_TEST_NFS
+#define BOTH_WAYS(name)                                                                                                \
+    static void name(Resolve way);                                                                                     \
+    BOOST_AUTO_TEST_CASE(name##_over_nfs) { name(Resolve::automatic); }                                                \
+    static void name(Resolve way)
+#else
 #define BOTH_WAYS(name)                                                                                                \
     static void name(Resolve way);                                                                                     \
     BOOST_AUTO_TEST_CASE(name##_at_once) { name(Resolve::automatic); }                                                 \
     BOOST_AUTO_TEST_CASE(name##_by_walk) { name(Resolve::walk); }                                                      \
     static void name(Resolve way)
+#endif
 
 }  // namespace fixture

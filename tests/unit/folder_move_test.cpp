@@ -165,7 +165,7 @@ BOTH_WAYS(a_real_other_disk)
     TempFolder root;
     const int failed = in_processes(1, [&](int) {
         own_mounts();
-        FolderStore own(std::make_unique<PosixFs>(root.path.string(), way));
+        FolderStore own(open_fs(root.path.string(), way));
         const fs::path logs = root.path / "contoso/logs";
         const BuildName build{"contoso", own.create(Call(), new_build("contoso", 1)).runid};
         fs::create_directories(logs / "archive");
@@ -207,7 +207,7 @@ BOOST_AUTO_TEST_CASE(a_full_archive_loses_nothing)
     TempFolder root;
     const int failed = in_processes(1, [&](int) {
         own_mounts();
-        FolderStore own(std::make_unique<PosixFs>(root.path.string()));
+        FolderStore own(open_fs(root.path.string()));
         const fs::path logs = root.path / "contoso/logs";
         const BuildName build{"contoso", own.create(Call(), new_build("contoso", 1)).runid};
         spill(logs / "1/asset", std::string(300'000, 'x'));
@@ -425,7 +425,7 @@ BOTH_WAYS(no_tag_is_lost_on_the_way)
 BOTH_WAYS(who_comes_second_waits_and_finds_it_done)
 {
     TempFolder root;
-    FolderStore store(std::make_unique<PosixFs>(root.path.string()));
+    FolderStore store(open_fs(root.path.string()));
     for (int i = 1; i <= 4; ++i) {
         store.create(Call(), new_build("contoso", i));
         furnish(root.path / "contoso/logs" / std::to_string(i));

@@ -37,7 +37,7 @@ BOTH_WAYS(a_removed_id_is_never_given_again)
     // Whatever becomes of the hint.
     for (const char *hint : {"2\n", "", "rubbish", "1\n"}) {
         spill(store.logs / ".next", hint);
-        const BuildName next{"contoso", FolderStore(std::make_unique<PosixFs>(store.path.string(), way))
+        const BuildName next{"contoso", FolderStore(open_fs(store.path.string(), way))
                                             .create(Call(), new_build("contoso", 4)).runid};
         BOOST_TEST(next.runid > last.runid);
         store.archive(Call(), next);
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(a_broken_off_removal_is_whole_or_gone)
         } catch (const Crash &) {
             crashed = true;
         }
-        FolderStore fresh(std::make_unique<PosixFs>(f.path.string()));
+        FolderStore fresh(open_fs(f.path.string()));
         const std::string all = listed(fresh, {"contoso", Scope::all, 0, 0});
         BOOST_TEST((all == "a2 1" || all == "1"), all);
         if (all == "a2 1") BOOST_TEST(text_of(fresh, {"contoso", 2}, "events.jsonl") == "{}\n");
@@ -151,7 +151,7 @@ BOTH_WAYS(read_only_and_unreadable_folders_go_too)
         fs::permissions(folder / "a/b/c", fs::perms(0555));
         fs::permissions(folder / "a/b", fs::perms(0));
         fs::permissions(folder / "closed", fs::perms(0111));
-        FolderStore own(std::make_unique<PosixFs>(store.path.string(), way));
+        FolderStore own(open_fs(store.path.string(), way));
         own.archive(Call(), build);
         fs::permissions(store.logs / "archive/1", fs::perms(0));
         own.remove(Call(), build);
@@ -205,7 +205,7 @@ BOTH_WAYS(a_tree_deeper_than_paths_and_descriptors_is_removed)
     const int failed = in_processes(1, [&](int) {
         const rlimit few{32, 32};
         expect(::setrlimit(RLIMIT_NOFILE, &few) == 0, "setrlimit");
-        FolderStore(std::make_unique<PosixFs>(store.path.string(), way)).remove(Call(), build);
+        FolderStore(open_fs(store.path.string(), way)).remove(Call(), build);
     });
     BOOST_TEST(failed == 0);
     BOOST_TEST(dotted(store.logs / "archive") == "");
@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE(what_is_mounted_in_a_build_is_left_alone)
         own_mounts();
         const fs::path at = store.logs / "archive/1/inner/mount";
         expect(::mount((store.path / "precious").c_str(), at.c_str(), nullptr, MS_BIND, nullptr) == 0, "bind");
-        FolderStore own(std::make_unique<PosixFs>(store.path.string()));
+        FolderStore own(open_fs(store.path.string()));
         const std::string why = failure([&] { own.remove(Call(), build); });
         expect(why.starts_with("refused; contoso/1: is removed, but not all is cleared: ") &&
                    why.ends_with("/inner/mount: is a mount point"), why);

@@ -1,0 +1,349 @@
+#include <nfs/nfs_fs.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+
+#include <folder-store/afterwards.hpp>
+#include <folder-store/noise.hpp>
+#include <folder-store/owner.hpp>
+
+namespace litbuild::nfs {
+
+using folder::Durable;
+using folder::Info;
+using folder::Kind;
+using folder::Path;
+using folder::Renamed;
+
+namespace {
+
+constexpr uint64_t editable_size = 1024 * 1024;
+constexpr uint32_t piece_size = 1024 * 1024;
+
+bool printable(std::string_view text) noexcept
+{
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+std::string temporary_name() { return ".tmp-" + folder::own_mark() + "-" + folder::noise(); }
+
+// umask() cannot be asked without changing it for the whole process.
+uint32_t without_umask(uint32_t mode)
+{
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        unsigned mask = 0;
+        if (std::sscanf(line.c_str(), "Umask: %o", &mask) == 1) return mode & ~mask;
+    }
+    return mode & ~022u;
+}
+
+Kind kind_of(Type type) noexcept
+{
+    return type == Type::file ? Kind::file : type == Type::folder ? Kind::folder : Kind::other;
+}
+
+}  // namespace
+
+NfsFs::NfsFs(const Options &options)
+    : root_(options.path.empty() ? options.address.folder : options.path), server_(options.address, options.patience),
+      leases_(server_, options.lease)
+{
+    while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
+}
+
+std::string NfsFs::shown_name(const std::string &text) const
+{
+    return root_.size() + text.size() < 300 && printable(text) ? text : quote(text);
+}
+
+std::string NfsFs::shown(const Path &path) const
+{
+    if (path.is_root()) return root_;
+    return (root_ == "/" ? "" : root_) + "/" + shown_name(path.text());
+}
+
+Error NfsFs::failed(const Path &path, const char *action, int number) const
+{
+    if (number == ELOOP)
+        return Error(Code::corrupt, shown(path) + ": leads through a symbolic link, which is not followed", number);
+    return os_error(shown(path), action, number);
+}
+
+// None: nothing there. Refusal: ELOOP where a link stands in the way.
+std::optional<Node> NfsFs::walk(Client &client, const Path &path) const
+{
+    Node node = client.root();
+    std::string_view rest = path.text();
+    while (!rest.empty()) {
+        if (node.is.type == Type::link) throw Refusal{ELOOP};
+        if (!node.is_folder()) return std::nullopt;
+        const size_t end = std::min(rest.find('/'), rest.size());
+        std::optional<Node> next = client.lookup(node.handle, rest.substr(0, end));
+        if (!next) return std::nullopt;
+        node = std::move(*next);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return node;
+}
+
+Node NfsFs::walk_folder(Client &client, const Path &path) const
+{
+    std::optional<Node> node = walk(client, path);
+    if (!node) throw Refusal{ENOENT};
+    if (node->is.type == Type::link) throw Refusal{ELOOP};
+    if (!node->is_folder()) throw Refusal{ENOTDIR};
+    return std::move(*node);
+}
+
+bool NfsFs::read_dir(const Call &call, const Path &dir, const folder::NameSink &each)
+{
+    std::vector<Item> items;
+    const bool is_there = at_server(call, dir, "list it", [&](Client &client) {
+        const std::optional<Node> node = walk(client, dir);
+        if (node && node->is.type == Type::link) throw Refusal{ELOOP};
+        if (!node || !node->is_folder()) return false;
+        items = client.list(node->handle);
+        return true;
+    });
+    for (const Item &item : items)
+        if (!each(item.name, kind_of(item.is.type))) break;
+    return is_there;
+}
+
+Info NfsFs::look(const Call &call, const Path &path)
+{
+    return at_server(call, path, "look at it", [&](Client &client) {
+        const std::optional<Node> node = walk(client, path);
+        if (!node) return Info{};
+        return Info{kind_of(node->is.type), node->is.modified_ns, node->is.size, node->is.inode};
+    });
+}
+
+bool NfsFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
+{
+    bool is_begun = false;
+    return at_server(call, path, "read it", [&](Client &client) {
+        if (is_begun) throw Error(Code::unavailable, shown(path) + ": was replaced while it was read; try again", ESTALE);
+        const std::optional<Node> node = walk(client, path);
+        if (!node) return false;
+        if (node->is.type == Type::link) throw Refusal{ELOOP};
+        if (node->is.type != Type::file) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
+        // The end as it is now: a file that grows faster than it is read has one, too.
+        const uint64_t size = node->is.size;
+        if (offset >= size) return true;
+        uint64_t left = max == 0 ? size - offset : std::min(max, size - offset);
+        for (uint64_t at = offset; left > 0;) {
+            call.check(shown(path));
+            const auto want = static_cast<uint32_t>(std::min<uint64_t>(left, piece_size));
+            std::string piece = client.read(node->handle, at, want);
+            if (piece.empty()) break;
+            if (piece.size() > want) piece.resize(want);
+            is_begun = true;
+            if (!sink(piece)) break;
+            at += piece.size();
+            left -= piece.size();
+        }
+        return true;
+    });
+}
+
+bool NfsFs::make_dir(const Call &call, const Path &path)
+{
+    return at_server(call, path, "make the folder", [&](Client &client) {
+        const Node folder = walk_folder(client, path.parent());
+        const int number = client.make_folder(folder.handle, path.name(), without_umask(0777));
+        if (number != 0 && number != EEXIST) throw Refusal{number};
+        return number == 0;
+    });
+}
+
+Node NfsFs::write(Client &client, const Node &folder, std::string_view name, std::string_view content, Durable durable,
+                  Client::Name whose)
+{
+    Node file;
+    if (const int number = client.make_file(folder.handle, name, without_umask(0666), whose, file); number != 0)
+        throw Refusal{number};
+    try {
+        client.write(file.handle, 0, content, durable == Durable::yes ? Stable::yes : Stable::no);
+    } catch (...) {
+        discard(client.call(), file, folder, name);
+        throw;
+    }
+    return file;
+}
+
+void NfsFs::discard(const Call &call, const Node &file, const Node &folder, std::string_view name) noexcept
+{
+    try {
+        Client client(server_, folder::afterwards(call));
+        (void)client.remove_file(file, folder.handle, name);
+    } catch (...) {
+        // What made the writing fail keeps it from being cleaned up.
+    }
+}
+
+void NfsFs::write_file(const Call &call, const Path &path, std::string_view content, Durable durable)
+{
+    at_server(call, path, "write it", [&](Client &client) {
+        (void)write(client, walk_folder(client, path.parent()), path.name(), content, durable, Client::Name::shared);
+    });
+}
+
+void NfsFs::replace(Client &client, const Node &folder, const Path &path, std::string_view content, Durable durable)
+{
+    const std::string temporary = temporary_name();
+    const Node file = write(client, folder, temporary, content, durable, Client::Name::unique);
+    const int number = client.rename(file, folder.handle, temporary, folder.handle, path.name());
+    if (number == 0) return;
+    discard(client.call(), file, folder, temporary);
+    throw Refusal{number};
+}
+
+void NfsFs::replace_file(const Call &call, const Path &path, std::string_view content, Durable durable)
+{
+    at_server(call, path, "replace it", [&](Client &client) {
+        replace(client, walk_folder(client, path.parent()), path, content, durable);
+    });
+}
+
+class NfsFs::HeldLease final : public folder::Lock {
+public:
+    /// Whether the time of the folder is put back after the lock came and went.
+    enum class Times { change, keep };
+
+    HeldLease(NfsFs &fs, Client &client, const Node &folder, const Path &path, Times times)
+        : fs_(fs), folder_(folder), times_(times),
+          call_(client.call().has_deadline() ? Call::until(client.call().deadline()) : Call()),
+          held_(fs.leases_.take(client, folder.handle, path.name(), fs.shown(path)))
+    {
+        if (times_ == Times::keep) (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns});
+    }
+    ~HeldLease() override
+    {
+        const auto time = [&](auto action) {
+            if (times_ == Times::change) return;
+            try {
+                Client client(fs_.server_, folder::afterwards(call_));
+                action(client);
+            } catch (...) {
+                // A time is not worth more.
+            }
+        };
+        time([&](Client &client) { folder_.is = client.attributes(folder_.handle); });
+        fs_.leases_.release(call_, held_);
+        time([&](Client &client) { (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns}); });
+    }
+    HeldLease(const HeldLease &) = delete;
+    HeldLease &operator=(const HeldLease &) = delete;
+
+    bool is_held(Client &client) { return fs_.leases_.is_held(client, held_); }
+
+private:
+    NfsFs &fs_;
+    Node folder_;
+    const Times times_;
+    const Call call_;
+    const Leases::Handle held_;
+};
+
+std::unique_ptr<folder::Lock> NfsFs::lock(const Call &call, const Path &path)
+{
+    return at_server(call, path, "lock it", [&](Client &client) -> std::unique_ptr<folder::Lock> {
+        const Node folder = walk_folder(client, path.parent());
+        return std::make_unique<HeldLease>(*this, client, folder, path, HeldLease::Times::keep);
+    });
+}
+
+bool NfsFs::is_still(Client &client, const Node &folder, const Path &path) const
+{
+    const std::optional<Node> now = walk(client, path);
+    return now && now->is.inode == folder.is.inode && now->is.type == folder.is.type;
+}
+
+std::string NfsFs::content(Client &client, const Node &folder, const Path &path) const
+{
+    const std::optional<Node> file = client.lookup(folder.handle, path.name());
+    if (!file) return {};
+    if (file->is.type == Type::link) throw Refusal{ELOOP};
+    if (file->is.type != Type::file) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
+    std::string text;
+    for (;;) {
+        const std::string piece = client.read(file->handle, text.size(), piece_size);
+        if (piece.empty()) return text;
+        text += piece;
+        if (text.size() > editable_size) throw Error(Code::corrupt, shown(path) + ": is larger than 1 MiB");
+        if (text.size() >= file->is.size) return text;
+    }
+}
+
+void NfsFs::edit_file(const Call &call, const Path &path, Durable durable, const folder::Change &change)
+{
+    bool is_entered = false;
+    at_server(call, path, "change it", [&](Client &client) {
+        if (is_entered) throw Error(Code::unavailable, shown(path) + ": was moved meanwhile; try again", ESTALE);
+        const Node folder = walk_folder(client, path.parent());
+        HeldLease held(*this, client, folder, path, HeldLease::Times::change);
+        // Who copies the folder elsewhere holds the lock when he puts it away; what is changed now would go with it.
+        if (!is_still(client, folder, path.parent()))
+            throw Error(Code::not_found, shown(path) + ": was moved meanwhile", ENOENT);
+        const std::string before = content(client, folder, path);
+        // What it does is not done twice.
+        is_entered = true;
+        const std::string after = change(before);
+        if (after == before) return;
+        if (after.size() > editable_size) throw Error(Code::invalid, shown(path) + ": would be larger than 1 MiB");
+        if (!held.is_held(client))
+            throw Error(Code::unavailable, shown(path) + ": its lock was taken away, for it took too long; try again");
+        replace(client, folder, path, after, durable);
+    });
+}
+
+Renamed NfsFs::rename(const Call &call, const Path &from, const Path &to)
+{
+    return at_server(call, from, "move it", [&](Client &client) {
+        const std::optional<Node> from_folder = walk(client, from.parent());
+        if (!from_folder || !from_folder->is_folder()) return Renamed::missing;
+        const std::optional<Node> to_folder = walk(client, to.parent());
+        if (!to_folder || !to_folder->is_folder()) return Renamed::missing;
+        const std::optional<Node> what = client.lookup(from_folder->handle, from.name());
+        if (!what) return Renamed::missing;
+        // A folder with something in it is never replaced; who makes an empty one in between loses that.
+        if (client.lookup(to_folder->handle, to.name())) return Renamed::exists;
+        int number = 0;
+        if (what->is_folder()) {
+            number = client.rename(*what, from_folder->handle, from.name(), to_folder->handle, to.name());
+        } else {
+            number = client.link(*what, to_folder->handle, to.name());
+            if (number == 0) number = client.remove_file(*what, from_folder->handle, from.name());
+        }
+        switch (number) {
+        case 0: return Renamed::done;
+        case ENOENT: return Renamed::missing;
+        case EEXIST:
+        case ENOTEMPTY: return Renamed::exists;
+        case EXDEV: return Renamed::other_file_system;
+        default: throw Refusal{number};
+        }
+    });
+}
+
+void NfsFs::sync_dir(const Call &, const Path &) {}
+
+bool NfsFs::remove_file(const Call &call, const Path &path)
+{
+    return at_server(call, path, "remove it", [&](Client &client) {
+        const std::optional<Node> folder = walk(client, path.parent());
+        if (!folder || !folder->is_folder()) return false;
+        const std::optional<Node> file = client.lookup(folder->handle, path.name());
+        if (!file) return false;
+        if (file->is_folder()) throw Refusal{EISDIR};
+        const int number = client.remove_file(*file, folder->handle, path.name());
+        if (number != 0) throw Refusal{number};
+        return true;
+    });
+}
+
+}  // namespace litbuild::nfs

@@ -1,0 +1,72 @@
+#include <nfs/way_in.hpp>
+
+#include <boost/json.hpp>
+
+#include <litbuild/error.hpp>
+#include <litbuild/names.hpp>
+
+#include <folder-store/posix_fs.hpp>
+
+#include <nfs/nfs_fs.hpp>
+
+namespace litbuild::nfs {
+
+namespace json = boost::json;
+using std::chrono::milliseconds;
+
+namespace {
+
+std::string text_of(const json::value &value, std::string_view key)
+{
+    const json::string *text = value.if_string();
+    if (!text || text->empty()) throw Error(Code::invalid, "nfs: " + quote(key) + " is not a text");
+    return std::string(*text);
+}
+
+milliseconds duration_of(const json::value &value, std::string_view key)
+{
+    const json::string *text = value.if_string();
+    const auto parsed = text ? parse_duration(*text) : std::nullopt;
+    if (!parsed || parsed->count() == 0)
+        throw Error(Code::invalid, "nfs: " + quote(key) + " must be a duration such as \"500ms\", \"10s\" or \"2m\"");
+    return *parsed;
+}
+
+// The kernel's client. What NFS does not promise is not relied on: no notices, and locks of the kernel only as far as the
+// server has them.
+class MountedFs final : public folder::PosixFs {
+public:
+    using PosixFs::PosixFs;
+    uint64_t capabilities() const override { return PosixFs::capabilities() | LB_STORE_SHARED; }
+    std::unique_ptr<folder::Notices> notices() override { return nullptr; }
+};
+
+}  // namespace
+
+std::unique_ptr<folder::Fs> open_root(std::string_view config)
+{
+    json::error_code error;
+    const json::value value = json::parse(config.empty() ? "{}" : config, error);
+    if (error || !value.is_object()) throw Error(Code::invalid, "nfs: the configuration is not a JSON object");
+    std::string url, root;
+    Options options;
+    for (const auto &[key, member] : value.get_object()) {
+        if (key == "url") url = text_of(member, key);
+        else if (key == "root") root = text_of(member, key);
+        else if (key == "path") options.path = text_of(member, key);
+        else if (key == "deadline") options.patience.deadline = duration_of(member, key);
+        else if (key == "resend") options.patience.resend = duration_of(member, key);
+        else if (key == "lease") options.lease = duration_of(member, key);
+        else throw Error(Code::invalid, "nfs: unknown key " + quote(key) +
+                                            "; known are url, path, root, deadline, resend, lease");
+    }
+    if (url.empty() && root.empty()) return nullptr;
+    if (!url.empty() && !root.empty()) throw Error(Code::invalid, "nfs: 'url' and 'root' exclude each other");
+    if (!root.empty()) return std::make_unique<MountedFs>(root);
+    if (!options.path.empty() && options.path.front() != '/')
+        throw Error(Code::invalid, "nfs: 'path' is not an absolute path");
+    options.address = parse_address(url);
+    return std::make_unique<NfsFs>(options);
+}
+
+}  // namespace litbuild::nfs

@@ -60,40 +60,76 @@ int64_t FolderStore::parse_hint(std::string_view text) noexcept
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
-    Draft(Fs &fs, const Call &call, const NewBuild &build)
-        : path(logs(build.team) / (".new-" + build.uuid + "." + own_mark())), document(build.team, build.document), fs_(fs),
-          call_(call)
+    Draft(FolderStore &store, const Call &call, const NewBuild &build)
+        : path(name(build)), document(build.team, build.document), store_(store), call_(call), team_(build.team)
     {
-        if (!fs.make_dir(call, path))
+        if (!store.fs_->make_dir(call, path))
             throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
     }
     ~Draft()
     {
         if (published) return;
+        bool is_doubtful = is_taken;
         try {
-            fs_.remove_tree(afterwards(call_), path);
-        } catch (const std::exception &) {
+            store_.fs_->remove_tree(afterwards(call_), path);
+        } catch (const Error &error) {
             // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
+            is_doubtful = is_doubtful || error.code() == Code::timeout || error.code() == Code::unavailable;
+        } catch (const std::exception &) {
         }
+        if (!is_doubtful) return;
+        const std::lock_guard guard(store_.doubts_mutex_);
+        store_.doubts_.push_back({path, {team_, runid}, document.with(runid)});
     }
+    static Path name(const NewBuild &build) { return logs(build.team) / (".new-" + build.uuid + "." + own_mark()); }
     Draft(const Draft &) = delete;
     Draft &operator=(const Draft &) = delete;
 
     const Path path;
     const Document document;
     bool published = false;
+    bool is_taken = false;   // it is being renamed, and may have been
     int64_t runid = 0;
 
 private:
-    Fs &fs_;
+    FolderStore &store_;
     const Call &call_;
+    const std::string &team_;
 };
+
+// What earlier calls of this object left, for they were not answered. An entry: the very build is there.
+std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild &build)
+{
+    std::vector<Doubt> doubts;
+    {
+        const std::lock_guard guard(doubts_mutex_);
+        doubts.swap(doubts_);
+    }
+    std::optional<Entry> found;
+    const Path own = Draft::name(build);
+    for (size_t i = 0; i < doubts.size(); ++i) {
+        const Doubt &doubt = doubts[i];
+        try {
+            fs_->remove_tree(call, doubt.draft);
+            for (const Place place : {Place::live, Place::archive})
+                if (doubt.build.runid > 0 && doubt.draft.text() == own.text() &&
+                    small_file(call, folder(doubt.build, place) / identity_file) == doubt.document)
+                    found = entry(doubt.build, place);
+        } catch (const Error &) {
+            const std::lock_guard guard(doubts_mutex_);
+            doubts_.insert(doubts_.end(), doubts.begin() + static_cast<ptrdiff_t>(i), doubts.end());
+            throw;
+        }
+    }
+    return found;
+}
 
 Entry FolderStore::create(const Call &call, const NewBuild &build)
 {
     folder::check(build);
+    if (const std::optional<Entry> found = settle_doubts(call, build)) return *found;
     make_team(call, build.team);
-    Draft draft(*fs_, call, build);
+    Draft draft(*this, call, build);
     fs_->make_dir(call, draft.path / ".control");
     for (const auto &[name, content] : build.files) {
         call.check(build.team);
@@ -177,11 +213,15 @@ int64_t FolderStore::publish(const Call &call, const std::string &team, Draft &d
                              fs_->look(call, folder(build, Place::archive)).kind == Kind::none;
         if (is_free) {
             fs_->replace_file(call, draft.path / identity_file, draft.document.with(build.runid), Durable::yes);
-            if (take(call, build, draft) && settle(call, build, draft)) {
+            draft.runid = build.runid;
+            draft.is_taken = true;
+            const bool is_ours = take(call, build, draft) && settle(call, build, draft);
+            draft.is_taken = false;
+            if (is_ours) {
                 draft.published = true;
-                draft.runid = build.runid;
                 return build.runid;
             }
+            draft.runid = 0;
         }
         used = std::max(build.runid, highest(call, team));
     }

@@ -141,6 +141,7 @@ private:
             else if (name.ends_with(".json") && runid_of_op(name.substr(0, name.size() - 5)) > 0)
                 record(std::string(name.substr(0, name.size() - 5)));
             else if (name.starts_with('.') && name.ends_with(".lock")) lock(std::string(name));
+            else if (name.ends_with(".lease")) continue;   // of a move on a file server; it ends by itself
             else left(0, "foreign", "holds " + quote(name) + " among the records of moves", "remove " + shown(folder / name));
         }
     }
@@ -235,7 +236,7 @@ private:
         if (name.starts_with(".nfs")) return true;
         if (place != Place::live) return false;
         if (kind == Kind::folder) return name == "archive" || name == ".ops" || name == ".removed";
-        return kind == Kind::file && (name == ".next" || name == ".next.lock");
+        return kind == Kind::file && (name == ".next" || name == ".next.lock" || name == ".next.lease");
     }
 
     // Whether `.mv-OP` or `.trash-OP` belongs to a move, which is another finding, or is under way.

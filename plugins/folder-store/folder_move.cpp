@@ -92,7 +92,9 @@ FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildNam
         lock_ = fs_.lock(wait == Wait::others ? call : Call::until(Clock::now()),
                          ops(build.team) / std::to_string(build.runid));
     } catch (const Error &error) {
-        if (error.code() == Code::timeout || error.code() == Code::cancelled)
+        const bool has_waited = error.code() == Code::timeout || error.code() == Code::cancelled;
+        // With a number: it is not others that kept us waiting.
+        if (has_waited && error.os_errno() == 0)
             throw Error(error.code(), object_ + ": is being moved by others; waiting for them was " +
                                           (error.code() == Code::timeout ? "too long" : "cancelled"));
         if (error.code() != Code::unsupported) throw;

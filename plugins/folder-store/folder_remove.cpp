@@ -2,6 +2,7 @@
 #include <folder-store/folder_moving.hpp>
 
 #include <algorithm>
+#include <cerrno>
 
 #include <folder-store/noise.hpp>
 
@@ -63,6 +64,7 @@ void FolderStore::raise_hint(const Call &call, const BuildName &build)
     } catch (const Error &error) {
         // The lock is not to be had, here or now; the mark holds alone. What else fails is a disk that fails.
         if (error.code() != Code::timeout && error.code() != Code::unsupported && error.os_errno() != ENOLCK) throw;
+        if (error.os_errno() == ETIMEDOUT && call.expired()) throw;
         call.check(to_string(build));
     }
 }

@@ -22,7 +22,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <vector>
 
 #include <litbuild/store.hpp>
 
@@ -106,7 +108,17 @@ private:
     bool settle(const Call &call, const BuildName &build, Draft &draft);
     bool is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft);
 
+    // A draft that could not be cleared away, or may have become a build, for the server did not answer.
+    struct Doubt {
+        Path draft;
+        BuildName build;        // run id 0: it was not tried
+        std::string document;   // of that run id
+    };
+    std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build);
+
     std::unique_ptr<Fs> fs_;
+    std::mutex doubts_mutex_;
+    std::vector<Doubt> doubts_;
 };
 
 }  // namespace litbuild::folder

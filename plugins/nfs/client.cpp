@@ -187,12 +187,10 @@ int Client::change(Function function, Args &args)
     return request<Result>(Again::no, function, args, [](const Result &) {});
 }
 
-Node Client::root()
+std::string Client::root()
 {
     if (!connection_) connection_ = server_.take(limits());
-    Node node{connection_->root(), {}};
-    node.is = attributes(node.handle);
-    return node;
+    return connection_->root();
 }
 
 Attributes Client::attributes(const std::string &handle)
@@ -331,7 +329,7 @@ int Client::make_file(const std::string &folder, std::string_view name, uint32_t
         args.how.mode = EXCLUSIVE;
         std::memcpy(args.how.createhow3_u.verf, &verifier, sizeof args.how.createhow3_u.verf);
     }
-    for (bool is_sent = false;; is_sent = true) {
+    for (;;) {
         bool with_all = false;
         const int number = request<CREATE3res>(
             is_unique ? Again::no : Again::yes, &::rpc_nfs3_create_async, args, [&](const CREATE3res &result) {
@@ -342,7 +340,7 @@ int Client::make_file(const std::string &folder, std::string_view name, uint32_t
                 made.is = attributes_of(found.obj_attributes.post_op_attr_u.attributes);
             });
         // Nobody else takes a unique name.
-        const bool may_be_mine = number == unanswered || (number == EEXIST && is_unique && is_sent);
+        const bool may_be_mine = number == unanswered || (number == EEXIST && is_unique);
         if (number != 0 && !may_be_mine) return number;
         if (!with_all) {
             const std::optional<Node> found = lookup(folder, name);

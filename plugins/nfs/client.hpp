@@ -63,8 +63,8 @@ public:
     Client &operator=(const Client &) = delete;
 
     const Call &call() const noexcept { return call_; }
-    /// The folder of the URL.
-    Node root();
+    /// The handle of the URL's folder.
+    std::string root();
     /// None: nothing of that name, or `folder` is none.
     std::optional<Node> lookup(const std::string &folder, std::string_view name);
     Attributes attributes(const std::string &handle);

@@ -24,6 +24,11 @@ std::string unique_name() { return ".tmp-" + folder::own_mark() + "-" + folder::
 
 }  // namespace
 
+Leases::Leases(Server &server, std::chrono::milliseconds lease)
+    : server_(server), lease_(lease), instance_(folder::noise())
+{
+}
+
 std::string Leases::name_of(std::string_view name)
 {
     return (name.front() == '.' ? "" : ".") + std::string(name) + ".lease";
@@ -49,6 +54,7 @@ Leases::~Leases()
 std::string Leases::text_of(const std::string &token, uint64_t sequence) const
 {
     boost::json::object members = {{"token", token},
+                                   {"instance", instance_},
                                    {"sequence", sequence},
                                    {"lease_ms", lease_.count()},
                                    {"owner", folder::Owner::self().to_json()}};
@@ -125,8 +131,9 @@ bool Leases::is_over(Client &client, const std::string &key, const Node &found, 
     int64_t lease_ms = lease_.count();
     if (members) lease_ms = std::clamp<int64_t>(folder::fields::integer(*members, "lease_ms").value_or(0), lease_ms, 3'600'000);
     if (owner && folder::look_for(*owner) == folder::Owning::gone) return true;
-    if (owner && owner->to_json() == folder::Owner::self().to_json() &&
-        !is_ours(folder::fields::text(*members, "token")))
+    // Of this object itself, which could not remove it.
+    if (owner && folder::fields::text(*members, "instance") == instance_ &&
+        owner->to_json() == folder::Owner::self().to_json() && !is_ours(folder::fields::text(*members, "token")))
         return true;
     if (server_ns - found.is.modified_ns > 4 * lease_ms * 1'000'000) return true;
 
@@ -154,7 +161,8 @@ void Leases::take_away(Client &client, const std::string &folder, const std::str
     (void)client.remove_file(*moved, folder, aside);
 }
 
-Leases::Handle Leases::take(Client &client, const std::string &folder, std::string_view name, const std::string &object)
+Leases::Handle Leases::take(const Call &call, Client &client, const std::string &folder, std::string_view name,
+                            const std::string &object)
 {
     const std::string lock = name_of(name), own = unique_name(), token = folder::noise(), key = folder + "/" + lock;
     Node file;
@@ -187,8 +195,8 @@ Leases::Handle Leases::take(Client &client, const std::string &folder, std::stri
                 // Released while it was looked at.
                 if (refusal.number != ESTALE && refusal.number != ENOENT) throw;
             }
-            client.call().check(object);
-            folder::pause(client.call(), wait);
+            call.check(object);
+            folder::pause(call, wait);
         }
         (void)client.remove_file(file, folder, own);
         const std::lock_guard guard(mutex_);

@@ -34,13 +34,14 @@ public:
     };
     using Handle = std::list<Held>::iterator;
 
-    Leases(Server &server, std::chrono::milliseconds lease) : server_(server), lease_(lease) {}
+    Leases(Server &server, std::chrono::milliseconds lease);
     ~Leases();
     Leases(const Leases &) = delete;
     Leases &operator=(const Leases &) = delete;
 
-    /// `.NAME.lease` in a folder. Waits; throws what Call::check does, with `object`, and Refusal. ENOTSUP: none here.
-    Handle take(Client &client, const std::string &folder, std::string_view name, const std::string &object);
+    /// `.NAME.lease` in a folder. Waits for others until the call ends; throws what Call::check does, with `object`, and Refusal.
+    Handle take(const Call &call, Client &client, const std::string &folder, std::string_view name,
+                const std::string &object);
     /// Whether it was not taken away; costs a request.
     bool is_held(Client &client, Handle held);
     /// What cannot be removed now is known to be of nobody: this process, or in time others, take it away.
@@ -64,6 +65,7 @@ private:
 
     Server &server_;
     const std::chrono::milliseconds lease_;
+    const std::string instance_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::list<Held> held_;

@@ -10,6 +10,7 @@ namespace litbuild::nfs {
 namespace {
 
 constexpr uint32_t piece_size = 1024 * 1024;
+constexpr size_t block_size = 64 * 1024;
 
 bool is_zero(std::string_view piece) noexcept { return piece.find_first_not_of('\0') == piece.npos; }
 
@@ -191,11 +192,25 @@ private:
             const std::string piece =
                 client_.read(found.handle, at, static_cast<uint32_t>(std::min<uint64_t>(piece_size, found.is.size - at)));
             if (piece.empty()) break;
-            if (!is_zero(piece)) client_.write(copy.handle, at, piece, Stable::yes);
+            write(copy, at, piece);
             at += piece.size();
             told_(piece.size());
         }
         check(client_.set(copy.handle, {.size = at}));
+    }
+
+    // But zeros, which read the same where nothing was written.
+    void write(const Node &copy, uint64_t at, std::string_view piece)
+    {
+        size_t start = 0, end = 0;
+        while (end < piece.size()) {
+            const std::string_view block = piece.substr(end, block_size);
+            const bool is_hole = is_zero(block);
+            if (is_hole && end > start) client_.write(copy.handle, at + start, piece.substr(start, end - start), Stable::yes);
+            end += block.size();
+            if (is_hole) start = end;
+        }
+        if (end > start) client_.write(copy.handle, at + start, piece.substr(start, end - start), Stable::yes);
     }
 
     void keep_at(const Level &level, const Attributes &original)

@@ -40,16 +40,36 @@ uint32_t without_umask(uint32_t mode)
     return mode & ~022u;
 }
 
+// "team", "team/logs", "team/logs/archive".
+bool is_above_builds(const Path &path) noexcept
+{
+    const std::string &text = path.text();
+    const auto depth = std::count(text.begin(), text.end(), '/');
+    return depth == 0 || (depth == 1 && text.ends_with("/logs")) || (depth == 2 && text.ends_with("/logs/archive"));
+}
+
 Kind kind_of(Type type) noexcept
 {
     return type == Type::file ? Kind::file : type == Type::folder ? Kind::folder : Kind::other;
 }
 
+// Around a change from here: what is listed meanwhile may be from before it.
+class Forgetting {
+public:
+    explicit Forgetting(Memory &memory) : memory_(memory) {}
+    ~Forgetting() { memory_.forget(); }
+    Forgetting(const Forgetting &) = delete;
+    Forgetting &operator=(const Forgetting &) = delete;
+
+private:
+    Memory &memory_;
+};
+
 }  // namespace
 
 NfsFs::NfsFs(const Options &options)
     : root_(options.path.empty() ? options.address.folder : options.path), server_(options.address, options.patience),
-      leases_(server_, options.lease)
+      leases_(server_, options.lease), memory_(options.fresh)
 {
     while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
 }
@@ -73,10 +93,22 @@ Error NfsFs::failed(const Path &path, const char *action, int number) const
 }
 
 // None: nothing there. Refusal: ELOOP where a link stands in the way.
-std::optional<Node> NfsFs::walk(Client &client, const Path &path) const
+std::optional<Node> NfsFs::walk(Client &client, const Path &path)
 {
-    Node node = client.root();
+    Node node{client.root(), {}};
+    node.is.type = Type::folder;
+    if (path.is_root()) node.is = client.attributes(node.handle);
     std::string_view rest = path.text();
+    Path at;
+    // Of a folder that is walked through; what stands at the end is always asked for.
+    for (Path above = path.parent(); memory_.is_on() && !path.is_root() && !above.is_root(); above = above.parent()) {
+        const std::optional<std::string> known = memory_.handle(above);
+        if (!known) continue;
+        node.handle = *known;
+        at = above;
+        rest.remove_prefix(above.text().size() + 1);
+        break;
+    }
     while (!rest.empty()) {
         if (node.is.type == Type::link) throw Refusal{ELOOP};
         if (!node.is_folder()) return std::nullopt;
@@ -84,12 +116,14 @@ std::optional<Node> NfsFs::walk(Client &client, const Path &path) const
         std::optional<Node> next = client.lookup(node.handle, rest.substr(0, end));
         if (!next) return std::nullopt;
         node = std::move(*next);
+        at = at / rest.substr(0, end);
+        if (memory_.is_on() && node.is_folder() && is_above_builds(at)) memory_.found(at, node.handle);
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     return node;
 }
 
-Node NfsFs::walk_folder(Client &client, const Path &path) const
+Node NfsFs::walk_folder(Client &client, const Path &path)
 {
     std::optional<Node> node = walk(client, path);
     if (!node) throw Refusal{ENOENT};
@@ -108,6 +142,7 @@ bool NfsFs::read_dir(const Call &call, const Path &dir, const folder::NameSink &
         items = client.list(node->handle);
         return true;
     });
+    if (memory_.is_on() && is_there && is_above_builds(dir)) memory_.listed(dir, items);
     for (const Item &item : items)
         if (!each(item.name, kind_of(item.is.type))) break;
     return is_there;
@@ -124,6 +159,12 @@ Info NfsFs::look(const Call &call, const Path &path)
 
 bool NfsFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
 {
+    if (std::optional<std::string> known; memory_.is_on() && read_known(call, path, known)) {
+        if (!known) return false;
+        const std::string_view text = *known;
+        if (offset < text.size()) sink(text.substr(offset, max == 0 ? text.npos : max));
+        return true;
+    }
     bool is_begun = false;
     return at_server(call, path, "read it", [&](Client &client) {
         if (is_begun) throw Error(Code::unavailable, shown(path) + ": was replaced while it was read; try again", ESTALE);
@@ -150,8 +191,35 @@ bool NfsFs::read_file(const Call &call, const Path &path, uint64_t offset, uint6
     });
 }
 
+// Whether a fresh listing knows the folder of the file; then what is in it, from memory or asked for by the folder's handle.
+bool NfsFs::read_known(const Call &call, const Path &path, std::optional<std::string> &content)
+{
+    constexpr uint32_t small = 16 * 1024;
+    const Path folder = path.parent();
+    const Memory::Listing listing = memory_.listing(folder);
+    if (listing == Memory::Listing::none) return false;
+    if (listing == Memory::Listing::old) read_dir(call, folder.parent(), [](std::string_view, Kind) { return false; });
+    const std::optional<Memory::Known> known = memory_.known(folder, path.name());
+    if (!known) return false;
+    content = known->content;
+    if (known->has_file) return true;
+    try {
+        Client client(server_, call);
+        const std::optional<Node> file = client.lookup(known->handle, path.name());
+        // What is no small file has its own way.
+        if (file && (file->is.type != Type::file || file->is.size > small)) return false;
+        if (file) content = file->is.size == 0 ? std::string() : client.read(file->handle, 0, small);
+        if (file && content->size() != file->is.size) return false;
+    } catch (const Refusal &) {
+        return false;
+    }
+    memory_.read(folder, *known, path.name(), content);
+    return true;
+}
+
 bool NfsFs::make_dir(const Call &call, const Path &path)
 {
+    const Forgetting forgetting(memory_);
     return at_server(call, path, "make the folder", [&](Client &client) {
         const Node folder = walk_folder(client, path.parent());
         const int number = client.make_folder(folder.handle, path.name(), without_umask(0777));
@@ -187,6 +255,7 @@ void NfsFs::discard(const Call &call, const Node &file, const Node &folder, std:
 
 void NfsFs::write_file(const Call &call, const Path &path, std::string_view content, Durable durable)
 {
+    const Forgetting forgetting(memory_);
     at_server(call, path, "write it", [&](Client &client) {
         (void)write(client, walk_folder(client, path.parent()), path.name(), content, durable, Client::Name::shared);
     });
@@ -204,6 +273,7 @@ void NfsFs::replace(Client &client, const Node &folder, const Path &path, std::s
 
 void NfsFs::replace_file(const Call &call, const Path &path, std::string_view content, Durable durable)
 {
+    const Forgetting forgetting(memory_);
     at_server(call, path, "replace it", [&](Client &client) {
         replace(client, walk_folder(client, path.parent()), path, content, durable);
     });
@@ -214,10 +284,10 @@ public:
     /// Whether the time of the folder is put back after the lock came and went.
     enum class Times { change, keep };
 
-    HeldLease(NfsFs &fs, Client &client, const Node &folder, const Path &path, Times times)
+    HeldLease(NfsFs &fs, const Call &call, Client &client, const Node &folder, const Path &path, Times times)
         : fs_(fs), folder_(folder), times_(times),
           call_(client.call().has_deadline() ? Call::until(client.call().deadline()) : Call()),
-          held_(fs.leases_.take(client, folder.handle, path.name(), fs.shown(path)))
+          held_(fs.leases_.take(call, client, folder.handle, path.name(), fs.shown(path)))
     {
         if (times_ == Times::keep) (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns});
     }
@@ -251,13 +321,16 @@ private:
 
 std::unique_ptr<folder::Lock> NfsFs::lock(const Call &call, const Path &path)
 {
-    return at_server(call, path, "lock it", [&](Client &client) -> std::unique_ptr<folder::Lock> {
+    // Who does not want to wait for others has to wait for the server all the same.
+    constexpr std::chrono::milliseconds moment(500);
+    const Call limits = call.expired() && !call.cancelled() ? Call::within(moment) : call;
+    return at_server(limits, path, "lock it", [&](Client &client) -> std::unique_ptr<folder::Lock> {
         const Node folder = walk_folder(client, path.parent());
-        return std::make_unique<HeldLease>(*this, client, folder, path, HeldLease::Times::keep);
+        return std::make_unique<HeldLease>(*this, call, client, folder, path, HeldLease::Times::keep);
     });
 }
 
-bool NfsFs::is_still(Client &client, const Node &folder, const Path &path) const
+bool NfsFs::is_still(Client &client, const Node &folder, const Path &path)
 {
     const std::optional<Node> now = walk(client, path);
     return now && now->is.inode == folder.is.inode && now->is.type == folder.is.type;
@@ -281,11 +354,12 @@ std::string NfsFs::content(Client &client, const Node &folder, const Path &path)
 
 void NfsFs::edit_file(const Call &call, const Path &path, Durable durable, const folder::Change &change)
 {
+    const Forgetting forgetting(memory_);
     bool is_entered = false;
     at_server(call, path, "change it", [&](Client &client) {
         if (is_entered) throw Error(Code::unavailable, shown(path) + ": was moved meanwhile; try again", ESTALE);
         const Node folder = walk_folder(client, path.parent());
-        HeldLease held(*this, client, folder, path, HeldLease::Times::change);
+        HeldLease held(*this, call, client, folder, path, HeldLease::Times::change);
         // Who copies the folder elsewhere holds the lock when he puts it away; what is changed now would go with it.
         if (!is_still(client, folder, path.parent()))
             throw Error(Code::not_found, shown(path) + ": was moved meanwhile", ENOENT);
@@ -303,6 +377,7 @@ void NfsFs::edit_file(const Call &call, const Path &path, Durable durable, const
 
 Renamed NfsFs::rename(const Call &call, const Path &from, const Path &to)
 {
+    const Forgetting forgetting(memory_);
     return at_server(call, from, "move it", [&](Client &client) {
         const std::optional<Node> from_folder = walk(client, from.parent());
         if (!from_folder || !from_folder->is_folder()) return Renamed::missing;
@@ -334,6 +409,7 @@ void NfsFs::sync_dir(const Call &, const Path &) {}
 
 bool NfsFs::remove_file(const Call &call, const Path &path)
 {
+    const Forgetting forgetting(memory_);
     return at_server(call, path, "remove it", [&](Client &client) {
         const std::optional<Node> folder = walk(client, path.parent());
         if (!folder || !folder->is_folder()) return false;

@@ -5,6 +5,7 @@
 
 #include <nfs/client.hpp>
 #include <nfs/leases.hpp>
+#include <nfs/memory.hpp>
 #include <nfs/nfs_trees.hpp>
 
 namespace litbuild::nfs {
@@ -16,6 +17,9 @@ struct Options {
     Patience patience;
     /// How long a holder of a lock may be silent before it is taken away.
     std::chrono::milliseconds lease = std::chrono::seconds(15);
+    /// How old may be what is told of a file in a folder that was quiet before, and of the folders above. Zero: nothing is
+    /// remembered.
+    std::chrono::milliseconds fresh = std::chrono::seconds(2);
 };
 
 /// Nothing is connected before the first call, and what fails is tried again by the next one.
@@ -64,15 +68,16 @@ private:
     template <class Body>
     auto at_server(const Call &call, const folder::Path &path, const char *action, Body body);
     void raise(const TreeFault &fault, const folder::Path &tree) const;
-    std::optional<Node> walk(Client &client, const folder::Path &path) const;
-    Node walk_folder(Client &client, const folder::Path &path) const;
+    std::optional<Node> walk(Client &client, const folder::Path &path);
+    Node walk_folder(Client &client, const folder::Path &path);
+    bool read_known(const Call &call, const folder::Path &path, std::optional<std::string> &content);
     std::string content(Client &client, const Node &folder, const folder::Path &path) const;
     Node write(Client &client, const Node &folder, std::string_view name, std::string_view content,
                folder::Durable durable, Client::Name whose);
     void discard(const Call &call, const Node &file, const Node &folder, std::string_view name) noexcept;
     void replace(Client &client, const Node &folder, const folder::Path &path, std::string_view content,
                  folder::Durable durable);
-    bool is_still(Client &client, const Node &folder, const folder::Path &path) const;
+    bool is_still(Client &client, const Node &folder, const folder::Path &path);
 
     // What moves under a walk is walked again from the root.
     static constexpr int walks = 10;
@@ -80,6 +85,7 @@ private:
     std::string root_;
     Server server_;
     Leases leases_;
+    Memory memory_;
 };
 
 // `body` gets a client and may be called again where a handle was of something that is gone.
@@ -93,6 +99,7 @@ auto NfsFs::at_server(const Call &call, const folder::Path &path, const char *ac
         } catch (const Refusal &refusal) {
             if (refusal.number != ESTALE || i == walks) throw failed(path, action, refusal.number);
         }
+        memory_.forget();
         // The handle of the root may be the one.
         if (i > 1) server_.forget();
     }

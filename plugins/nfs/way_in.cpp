@@ -57,12 +57,13 @@ std::unique_ptr<folder::Fs> open_root(std::string_view config)
         else if (key == "deadline") options.patience.deadline = duration_of(member, key);
         else if (key == "resend") options.patience.resend = duration_of(member, key);
         else if (key == "lease") options.lease = duration_of(member, key);
+        else if (key == "fresh") options.fresh = duration_of(member, key);
         else throw Error(Code::invalid, "nfs: unknown key " + quote(key) +
-                                            "; known are url, path, root, deadline, resend, lease");
+                                            "; known are url, path, root, deadline, resend, lease, fresh");
     }
     if (url.empty() && root.empty()) return nullptr;
-    if (!url.empty() && !root.empty()) throw Error(Code::invalid, "nfs: 'url' and 'root' exclude each other");
-    if (!root.empty()) return std::make_unique<MountedFs>(root);
+    // Beside a URL the root is not used: an engine gives its own to every store.
+    if (url.empty()) return std::make_unique<MountedFs>(root);
     if (!options.path.empty() && options.path.front() != '/')
         throw Error(Code::invalid, "nfs: 'path' is not an absolute path");
     options.address = parse_address(url);

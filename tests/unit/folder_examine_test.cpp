@@ -90,7 +90,7 @@ BOTH_WAYS(temporaries_of_the_dead_go)
     BOOST_TEST(std::count(repaired.begin(), repaired.end(), '\n') == 9, repaired);
     BOOST_TEST(repaired.find("repairable") == repaired.npos, repaired);
     BOOST_TEST(store.look() == "");
-    BOOST_TEST(dotted(store.logs) == my_draft + " " + young_draft + " .next .next.lock .tmp-0123456789abcdef " +
+    BOOST_TEST(dotted(store.logs) == my_draft + " " + young_draft + " .next" + next_lock + " .tmp-0123456789abcdef " +
                                          mine + " archive");
     BOOST_TEST(fs::exists(store.logs / "1/.control" / mine));
     BOOST_TEST(store.all() == "a3 2 1");

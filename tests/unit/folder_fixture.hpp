@@ -53,6 +53,8 @@ inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve = Resolve::a
 {
     nfs::Options options;
     options.address = nfs::parse_address(server().url(root));
+    // They change things behind its back and want to see it at once.
+    options.fresh = std::chrono::milliseconds(0);
     return std::make_unique<nfs::NfsFs>(options);
 }
 #else
@@ -65,6 +67,15 @@ inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve way = Resolv
     return std::make_unique<PosixFs>(root, way);
 }
 #endif
+
+/// What PosixFs leaves beside what it has locked.
+inline const char *const next_lock = over_nfs ? "" : " .next.lock";
+/// Where every step is gone through: each so-manieth over a server, but in the full form.
+inline int stride()
+{
+    const char *full = std::getenv("LITBUILD_TEST_LONG");
+    return over_nfs && !(full && *full) ? 7 : 1;
+}
 
 class TempFolder {
 public:

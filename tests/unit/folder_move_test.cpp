@@ -34,7 +34,8 @@ std::string portrait(const fs::path &top)
         if (::lstat(path.c_str(), &found) != 0) throw std::runtime_error("lstat");
         std::ostringstream text;
         text << std::oct << found.st_mode << std::dec << " " << found.st_uid << " " << found.st_gid << " " << found.st_rdev;
-        text << " " << found.st_mtim.tv_sec << "." << found.st_mtim.tv_nsec;
+        // Not every server lets a link have times; and NFS has no extended attributes.
+        if (!over_nfs || !S_ISLNK(found.st_mode)) text << " " << found.st_mtim.tv_sec << "." << found.st_mtim.tv_nsec;
         if (!S_ISDIR(found.st_mode)) {
             text << " =" << first.try_emplace(found.st_ino, path.lexically_relative(top).string()).first->second << " n"
                  << found.st_nlink;
@@ -44,7 +45,7 @@ std::string portrait(const fs::path &top)
         if (S_ISREG(found.st_mode))
             text << " " << found.st_size << " " << std::hash<std::string>()(slurp(path));
         char names[4096], value[4096];
-        const ssize_t size = ::llistxattr(path.c_str(), names, sizeof names);
+        const ssize_t size = over_nfs ? 0 : ::llistxattr(path.c_str(), names, sizeof names);
         for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(std::strlen(names + at)) + 1) {
             const ssize_t got = ::lgetxattr(path.c_str(), names + at, value, sizeof value);
             text << " " << names + at << "=" << std::string(value, static_cast<size_t>(std::max<ssize_t>(got, 0)));
@@ -230,7 +231,7 @@ static void crash_everywhere(bool back, bool other_way_then)
 {
     struct Crash {};
     int points = 0;
-    for (bool crashed = true; crashed; ++points) {
+    for (bool crashed = true; crashed; points += stride()) {
         TwoDisks f;
         const BuildName build = f.furnished();
         const std::string before = portrait(f.live(build));
@@ -283,7 +284,7 @@ BOOST_AUTO_TEST_CASE(a_broken_off_restoring_is_undone) { crash_everywhere(true, 
 BOOST_AUTO_TEST_CASE(an_error_at_each_change_is_reported)
 {
     int points = 0;
-    for (bool failed = true; failed; ++points) {
+    for (bool failed = true; failed; points += stride()) {
         TwoDisks f;
         const BuildName build = f.furnished();
         const std::string before = portrait(f.live(build));

@@ -26,8 +26,8 @@ BOTH_WAYS(a_new_build_is_there_whole)
     BOOST_TEST(fs::is_directory(store.logs / "1/.control"));
     BOOST_TEST(slurp(store.logs / ".next") == "1\n");
     BOOST_TEST(store.teams(Call()) == std::vector<std::string>{"contoso"});
-    BOOST_TEST(dotted(store.logs) == ".next .next.lock");
-    BOOST_TEST(store.capabilities() == (LB_STORE_DURABLE | LB_STORE_LOCAL_PATH));
+    BOOST_TEST(dotted(store.logs) == std::string(".next") + next_lock);
+    BOOST_TEST(store.capabilities() == (LB_STORE_DURABLE | (over_nfs ? LB_STORE_SHARED : LB_STORE_LOCAL_PATH)));
 }
 
 BOTH_WAYS(an_empty_document_takes_the_run_id)
@@ -102,10 +102,10 @@ BOTH_WAYS(what_is_not_there_is_named)
     BOOST_TEST(failure([&] { text_of(store, {"contoso", 1}, "build.json/x"); }) ==
                "not_found; contoso/1: no such file 'build.json/x'");
     BOOST_TEST(failure([&] { store.remove(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
+    if (over_nfs) return;   // a server is not asked before it is needed
     BOOST_TEST(failure([&] { FolderStore(open_fs((store.path / "no").string(), way)); }) ==
                "not_found; " + (store.path / "no").string() + ": no such folder (root of the builds)");
-    if (!over_nfs)
-        BOOST_TEST(failure([&] { PosixFs((store.logs / ".next").string(), way); }).starts_with("invalid;"));
+    BOOST_TEST(failure([&] { PosixFs((store.logs / ".next").string(), way); }).starts_with("invalid;"));
 }
 
 BOTH_WAYS(hostile_names_are_refused)
@@ -307,11 +307,8 @@ BOOST_AUTO_TEST_CASE(a_tag_edit_waits_no_longer_than_it_may)
 {
     Store store;
     const BuildName build = store.create_one();
-    const linux_::Descriptor lock(
-        ::open((store.logs / "1/.tags.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-    struct flock whole{};
-    whole.l_type = F_WRLCK;
-    BOOST_REQUIRE(::fcntl(lock.get(), F_OFD_SETLK, &whole) == 0);
+    const std::unique_ptr<Fs> other_one = open_fs(store.path.string());
+    const auto held = other_one->lock(Call(), folder::Path() / "contoso" / "logs" / "1" / "tags");
     const std::string tag = "a";
     const auto begin = Clock::now();
     BOOST_TEST(failure([&] { store.edit_tags(Call::within(std::chrono::milliseconds(60)), build, {&tag, 1}, {}); })
@@ -488,7 +485,7 @@ BOOST_AUTO_TEST_CASE(no_build_is_missed_by_a_list_while_it_moves)
             store.restore(Call(), {"contoso", id});
         }
     });
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 300; i += stride()) {
         size_t seen = 0;
         store.list(Call(), {"contoso", Scope::all, 0, 0}, [&](const Entry &) { return ++seen > 0; });
         BOOST_TEST(seen == 20u);
@@ -630,6 +627,7 @@ BOTH_WAYS(private_folders_do_not_hide_the_teams)
 
 BOTH_WAYS(a_root_is_what_the_kernel_makes_of_it)
 {
+    if (over_nfs) return;
     TempFolder root;
     fs::create_directories(root.path / "disk/builds");
     fs::create_directories(root.path / "disk/sub");

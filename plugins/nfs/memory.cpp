@@ -1,0 +1,109 @@
+#include <nfs/memory.hpp>
+
+namespace litbuild::nfs {
+
+using folder::Path;
+
+namespace {
+
+constexpr size_t most_listings = 16, most_handles = 1000;
+constexpr size_t largest_file = 16 * 1024, most_bytes = 64 * 1024 * 1024;
+// So often an old listing is asked before it is worth another one.
+constexpr uint64_t many = 16;
+constexpr std::chrono::minutes longest(5);
+
+}  // namespace
+
+void Memory::found(const Path &path, const std::string &handle)
+{
+    const std::lock_guard guard(mutex_);
+    if (handles_.size() >= most_handles) handles_.clear();
+    // From the first time on: it is looked for again when that is over.
+    const auto [at, is_new] = handles_.try_emplace(path.text(), handle, Clock::now());
+    if (!is_new && Clock::now() - at->second.second > fresh_) at->second = {handle, Clock::now()};
+}
+
+std::optional<std::string> Memory::handle(const Path &path)
+{
+    const std::lock_guard guard(mutex_);
+    const auto at = handles_.find(path.text());
+    if (at == handles_.end() || Clock::now() - at->second.second > fresh_) return std::nullopt;
+    return at->second.first;
+}
+
+void Memory::listed(const Path &path, const std::vector<Item> &items)
+{
+    const std::lock_guard guard(mutex_);
+    if (listings_.size() >= most_listings && !listings_.contains(path.text())) {
+        listings_.clear();
+        bytes_ = 0;
+    }
+    Listed &listed = listings_[path.text()];
+    std::unordered_map<std::string, Folder> before;
+    before.swap(listed.folders);
+    listed.time = Clock::now();
+    listed.is_valid = true;
+    listed.asked = 0;
+    for (const Item &item : items) {
+        if (item.is.type != Type::folder || item.handle.empty()) continue;
+        const auto old = before.find(item.name);
+        const bool is_same = old != before.end() && old->second.handle == item.handle &&
+                             old->second.modified_ns == item.is.modified_ns;
+        listed.folders.emplace(item.name, is_same ? std::move(old->second)
+                                                  : Folder{item.handle, item.is.modified_ns, listed.time, {}});
+    }
+}
+
+Memory::Folder *Memory::find(const Path &folder, const Listed **in)
+{
+    const auto at = listings_.find(folder.parent().text());
+    if (at == listings_.end() || folder.is_root()) return nullptr;
+    ++at->second.asked;
+    if (in) *in = &at->second;
+    const auto found = at->second.folders.find(std::string(folder.name()));
+    return found == at->second.folders.end() ? nullptr : &found->second;
+}
+
+Memory::Listing Memory::listing(const Path &folder)
+{
+    const std::lock_guard guard(mutex_);
+    const auto at = folder.is_root() ? listings_.end() : listings_.find(folder.parent().text());
+    if (at == listings_.end()) return Listing::none;
+    if (at->second.is_valid && Clock::now() - at->second.time <= fresh_) return Listing::fresh;
+    // Who read much under the last one goes on so.
+    return at->second.asked >= many && Clock::now() - at->second.time <= 5 * fresh_ ? Listing::old : Listing::none;
+}
+
+std::optional<Memory::Known> Memory::known(const Path &folder, std::string_view file)
+{
+    const std::lock_guard guard(mutex_);
+    const Listed *listed = nullptr;
+    Folder *found = find(folder, &listed);
+    if (!found || !listed->is_valid || Clock::now() - listed->time > fresh_) return std::nullopt;
+    Known known{found->handle, found->modified_ns, Clock::now() - found->since > fresh_, false, {}};
+    const auto at = found->files.find(file);
+    if (at != found->files.end() && Clock::now() - at->second.second < longest) {
+        known.has_file = true;
+        known.content = at->second.first;
+    }
+    return known;
+}
+
+void Memory::read(const Path &folder, const Known &known, std::string_view file, const std::optional<std::string> &content)
+{
+    const std::lock_guard guard(mutex_);
+    const bool is_replaced = file == "status.json" || file == "build.json" || (file == "tags" && !content);
+    if (!is_replaced || !known.is_quiet || (content && content->size() > largest_file) || bytes_ > most_bytes) return;
+    Folder *found = find(folder);
+    if (!found || found->handle != known.handle || found->modified_ns != known.modified_ns) return;
+    bytes_ += content ? content->size() : 0;
+    found->files.insert_or_assign(std::string(file), std::pair(content, Clock::now()));
+}
+
+void Memory::forget()
+{
+    const std::lock_guard guard(mutex_);
+    for (auto &[path, listed] : listings_) listed.is_valid = false;
+}
+
+}  // namespace litbuild::nfs

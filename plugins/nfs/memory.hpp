@@ -1,0 +1,82 @@
+// What was seen on the server a moment ago, so that a list of builds with their states costs calls by the page.
+//
+// status.json and build.json are replaced, never changed in place, and tags are made once; so this changes the time of the
+// build's folder, and a listing of the folder of builds tells those times. What was read of a folder counts as long as
+// listings, none older than `fresh`, show it with the time that it had then; and only where it had had that time for `fresh`
+// before it was read, for a server's clock may not tell two changes in a row apart. Somebody may edit such a file in place, by
+// hand: so it counts for five minutes at most.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <litbuild/call.hpp>
+
+#include <folder-store/fs.hpp>
+
+#include <nfs/client.hpp>
+
+namespace litbuild::nfs {
+
+/// Threads: any.
+class Memory {
+public:
+    /// Zero: nothing is remembered.
+    explicit Memory(std::chrono::milliseconds fresh) : fresh_(fresh) {}
+    bool is_on() const noexcept { return fresh_.count() > 0; }
+
+    /// Handles of folders high up, which hardly ever change.
+    void found(const folder::Path &path, const std::string &handle);
+    std::optional<std::string> handle(const folder::Path &path);
+
+    void listed(const folder::Path &path, const std::vector<Item> &items);
+    enum class Listing {
+        fresh,
+        old,      ///< and much is asked for that it could tell
+        none,
+    };
+    /// Of the folder that `folder` lies in.
+    Listing listing(const folder::Path &folder);
+
+    struct Known {
+        std::string handle;                      ///< of the folder
+        int64_t modified_ns = 0;
+        bool is_quiet = false;                   ///< what is read of it now may be remembered
+        bool has_file = false;
+        std::optional<std::string> content{};    ///< where has_file; none: there is no such file
+    };
+    /// What a fresh listing tells of a folder and of a file in it.
+    std::optional<Known> known(const folder::Path &folder, std::string_view file);
+    void read(const folder::Path &folder, const Known &known, std::string_view file, const std::optional<std::string> &content);
+
+    /// Something was changed from here.
+    void forget();
+
+private:
+    struct Folder {
+        std::string handle;
+        int64_t modified_ns = 0;
+        Clock::time_point since;   // first seen with that time
+        std::map<std::string, std::pair<std::optional<std::string>, Clock::time_point>, std::less<>> files;
+    };
+    struct Listed {
+        Clock::time_point time;
+        bool is_valid = true;
+        uint64_t asked = 0;
+        std::unordered_map<std::string, Folder> folders;
+    };
+    Folder *find(const folder::Path &folder, const Listed **in = nullptr);
+
+    const std::chrono::milliseconds fresh_;
+    std::mutex mutex_;
+    std::map<std::string, std::pair<std::string, Clock::time_point>> handles_;
+    std::map<std::string, Listed> listings_;
+    size_t bytes_ = 0;
+};
+
+}  // namespace litbuild::nfs

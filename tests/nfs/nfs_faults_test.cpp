@@ -1,0 +1,337 @@
+#define BOOST_TEST_MODULE nfs_faults
+#include <boost/test/unit_test.hpp>
+
+#include <nfs/operations.hpp>
+#include <nfs/proxy.hpp>
+
+// Servers that stand still or die, and networks that lose and repeat, during each operation of the store.
+
+using namespace nfs_fixture;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+bool is_full()
+{
+    const char *full = std::getenv("LITBUILD_TEST_LONG");
+    return full && *full;
+}
+
+// A server of its own, behind a proxy, and a store that speaks to it.
+struct Room {
+    Room() : ganesha(fast_place()), proxy(ganesha.nfs_port) {}
+
+    /// A root that nobody has used.
+    struct Root {
+        fs::path path;
+        std::string address;
+        std::unique_ptr<FolderStore> store;
+        fs::path logs() const { return path / "contoso/logs"; }
+    };
+    Root root(milliseconds resend = seconds(2))
+    {
+        Root out;
+        out.path = ganesha.exported / ("root" + std::to_string(++roots));
+        fs::create_directories(out.path);
+        nfs::Options options;
+        options.address = nfs::parse_address(ganesha.url(out.path, proxy.port));
+        options.patience.resend = resend;
+        out.address = options.address.text();
+        out.store = std::make_unique<FolderStore>(std::make_unique<nfs::NfsFs>(options));
+        return out;
+    }
+
+    Ganesha ganesha;
+    Proxy proxy;
+    int roots = 0;
+};
+
+bool can_serve(const char *test)
+{
+    const std::string why = Ganesha::why_not();
+    if (!why.empty()) std::fprintf(stderr, "SKIPPED: %s: %s\n", test, why.c_str());
+    return why.empty();
+}
+
+// How many calls the operation makes.
+uint64_t calls_of(Room &room, const Operation &operation)
+{
+    Room::Root root = room.root();
+    operation.prepare(*root.store);
+    room.proxy.judge({});
+    operation.run(*root.store, Call());
+    BOOST_TEST(operation.fault(root.logs()) == "", operation.name);
+    return room.proxy.calls();
+}
+
+enum class Harm { stop, kill };
+
+// The server stands still, or dies, at a call of the operation; it ends by its deadline with words, and when the server is
+// back it can be done again, and is done once.
+void harm_each(Harm harm)
+{
+    constexpr milliseconds deadline(300);
+    Room room;
+    for (const Operation &operation : operations()) {
+        const uint64_t calls = calls_of(room, operation);
+        BOOST_TEST_MESSAGE(operation.name << ": " << calls << " calls");
+        const uint64_t step = is_full() ? 1 : std::max<uint64_t>(1, calls / 3);
+        for (uint64_t point = 0; point < calls; point += step) {
+            Room::Root root = room.root();
+            operation.prepare(*root.store);
+            std::atomic<bool> is_harmed{false};
+            room.proxy.judge([&](uint64_t number, uint32_t) {
+                if (number != point) return Proxy::Fault::none;
+                harm == Harm::stop ? room.ganesha.freeze() : room.ganesha.end(SIGKILL);
+                is_harmed = true;
+                return Proxy::Fault::none;
+            });
+            const auto begin = Clock::now();
+            const std::string why = failure([&] { operation.run(*root.store, Call::within(deadline)); });
+            const auto time = Clock::now() - begin;
+            const std::string where = operation.name + (" at call " + std::to_string(point));
+            // The promise is a second; none of it is needed for the work.
+            BOOST_TEST((time < deadline + seconds(1)),
+                       where << ": " << std::chrono::duration_cast<milliseconds>(time).count() << " ms");
+            // Where only the clearing up was hit, it is done all the same.
+            if (why != "nothing thrown") {
+                BOOST_TEST(why.starts_with("timeout; "), where << ": " << why);
+                BOOST_TEST(why.find(root.address + ": has not answered for ") != why.npos, where << ": " << why);
+                BOOST_TEST(why.find(" s, since 20") != why.npos, where << ": " << why);
+            }
+            room.proxy.judge({});
+            if (is_harmed) harm == Harm::stop ? room.ganesha.thaw() : room.ganesha.start();
+            BOOST_TEST(failure([&] { operation.run(*root.store, Call::within(seconds(30))); }) == "nothing thrown", where);
+            BOOST_TEST(operation.fault(root.logs()) == "", where);
+        }
+    }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_server_that_stands_still_holds_up_nobody_beyond_his_deadline)
+{
+    if (can_serve("a_server_that_stands_still")) harm_each(Harm::stop);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_dies_holds_up_nobody_beyond_his_deadline)
+{
+    if (can_serve("a_server_that_dies")) harm_each(Harm::kill);
+}
+
+// It comes back within the deadline: nobody notices.
+BOOST_AUTO_TEST_CASE(a_server_that_is_back_in_time_is_waited_for)
+{
+    if (!can_serve("a_server_that_is_back_in_time")) return;
+    Room room;
+    for (const Harm harm : {Harm::stop, Harm::kill})
+        for (const Operation &operation : operations()) {
+            const uint64_t calls = calls_of(room, operation);
+            const uint64_t step = is_full() ? 1 : std::max<uint64_t>(1, calls / 2);
+            for (uint64_t point = 0; point < calls; point += step) {
+                Room::Root root = room.root();
+                operation.prepare(*root.store);
+                std::atomic<bool> is_harmed{false}, is_over{false};
+                room.proxy.judge([&](uint64_t number, uint32_t) {
+                    if (number == point) {
+                        harm == Harm::stop ? room.ganesha.freeze() : room.ganesha.end(SIGKILL);
+                        is_harmed = true;
+                    }
+                    return Proxy::Fault::none;
+                });
+                // ganesha is to be this thread's child, which it dies with: so the operation is the other one's.
+                std::string why;
+                std::thread other([&] {
+                    why = failure([&] { operation.run(*root.store, Call::within(seconds(30))); });
+                    is_over = true;
+                });
+                // It may need fewer calls than the last time.
+                while (!is_harmed && !is_over) std::this_thread::sleep_for(milliseconds(1));
+                std::this_thread::sleep_for(milliseconds(100));
+                if (is_harmed) harm == Harm::stop ? room.ganesha.thaw() : room.ganesha.start();
+                other.join();
+                room.proxy.judge({});
+                const std::string where = operation.name + (" at call " + std::to_string(point));
+                BOOST_TEST(why == "nothing thrown", where << ": " << why);
+                BOOST_TEST(operation.fault(root.logs()) == "", where);
+            }
+        }
+}
+
+// Each call that changes something is answered late, or done and not answered, or done twice with either answer.
+BOOST_AUTO_TEST_CASE(identity_settles_what_a_bad_network_does)
+{
+    if (!can_serve("identity_settles_what_a_bad_network_does")) return;
+    Room room;
+    using Fault = Proxy::Fault;
+    uint64_t done = 0;
+    for (const Fault fault : {Fault::drop_answer, Fault::repeat, Fault::repeat_answer, Fault::delay})
+        for (const Operation &operation : operations()) {
+            // Which call of the operation changes something is found out on the way.
+            for (uint64_t point = 0;; point += is_full() ? 1u : 3u) {
+                Room::Root root = room.root(milliseconds(100));
+                operation.prepare(*root.store);
+                uint64_t changes = 0;
+                bool is_hit = false;
+                room.proxy.judge([&](uint64_t, uint32_t procedure) {
+                    if (!is_change(procedure) || changes++ != point) return Fault::none;
+                    is_hit = true;
+                    return fault;
+                });
+                const std::string why = failure([&] { operation.run(*root.store, Call::within(seconds(30))); });
+                room.proxy.judge({});
+                if (!is_hit) break;
+                ++done;
+                const std::string where = std::string(operation.name) + ": fault " +
+                                          std::to_string(static_cast<int>(fault)) + " at change " + std::to_string(point);
+                BOOST_TEST(why == "nothing thrown", where << ": " << why);
+                BOOST_TEST(operation.fault(root.logs()) == "", where);
+                // A create that was done once is there once.
+                BOOST_TEST(!fs::exists(root.logs() / "2"), where);
+                if (fault == Fault::delay && !is_full()) break;
+            }
+        }
+    BOOST_TEST_MESSAGE(done << " faults");
+    BOOST_TEST(done > 30u);
+}
+
+// What one call costs.
+BOOST_AUTO_TEST_CASE(calls_are_counted)
+{
+    if (!can_serve("calls_are_counted")) return;
+    Room room;
+    Room::Root root = room.root();
+    for (int i = 1; i <= 40; ++i) root.store->create(Call(), new_build("contoso", i));
+    room.proxy.judge({});
+    BOOST_TEST(listed(*root.store, {"contoso", Scope::live, 0, 0}).size() > 40u);
+    const uint64_t of_forty = room.proxy.calls();
+    for (int i = 41; i <= 80; ++i) root.store->create(Call(), new_build("contoso", i));
+    room.proxy.judge({});
+    BOOST_TEST(listed(*root.store, {"contoso", Scope::live, 0, 0}).size() > 80u);
+    BOOST_TEST(room.proxy.calls() == of_forty);
+    BOOST_TEST_MESSAGE("list: " << of_forty << " calls");
+}
+
+// States of builds that are quiet cost nothing but the listing; and another host's changes are seen in time.
+BOOST_AUTO_TEST_CASE(what_is_remembered_is_not_older_than_it_may_be)
+{
+    if (!can_serve("what_is_remembered")) return;
+    constexpr milliseconds fresh(500);
+    Room room;
+    Room::Root root = room.root();
+    nfs::Options options;
+    options.address = nfs::parse_address(room.ganesha.url(root.path, room.proxy.port));
+    options.fresh = fresh;
+    FolderStore store(std::make_unique<nfs::NfsFs>(options));
+    const auto replace = [&](int64_t id, const char *name, const std::string &text) {
+        spill(root.logs() / std::to_string(id) / "new", text);
+        fs::rename(root.logs() / std::to_string(id) / "new", root.logs() / std::to_string(id) / name);
+    };
+    constexpr int builds = 50;
+    for (int i = 1; i <= builds; ++i) {
+        root.store->create(Call(), new_build("contoso", i));
+        replace(i, "status.json", "old");
+    }
+    const auto pass = [&] {
+        std::string text;
+        listed(store, {"contoso", Scope::live, 0, 0});
+        for (int i = 1; i <= builds; ++i) text += text_of(store, {"contoso", i}, "status.json").substr(0, 1);
+        return text;
+    };
+    for (int i = 0; i < 3; ++i) {
+        BOOST_TEST(pass() == std::string(builds, 'o'));
+        std::this_thread::sleep_for(fresh + milliseconds(100));
+    }
+    room.proxy.judge({});
+    BOOST_TEST(pass() == std::string(builds, 'o'));
+    BOOST_TEST_MESSAGE("list of " << builds << " quiet builds with states: " << room.proxy.calls() << " calls");
+    BOOST_TEST(room.proxy.calls() < 10u);
+    // Replaced, removed, tagged, moved and written in place by others.
+    replace(7, "status.json", "new");
+    fs::remove(root.logs() / "8/status.json");
+    BOOST_TEST(store.tags(Call(), {"contoso", 9}).empty());
+    replace(9, "tags", "gold\n");
+    root.store->archive(Call(), {"contoso", 10});
+    const std::string before = text_of(store, {"contoso", 11}, "events.jsonl");
+    spill(root.logs() / "11/events.jsonl", before + "more\n");
+    std::this_thread::sleep_for(fresh + milliseconds(100));
+    BOOST_TEST(text_of(store, {"contoso", 7}, "status.json") == "new");
+    BOOST_TEST(failure([&] { text_of(store, {"contoso", 8}, "status.json"); }).starts_with("not_found;"));
+    BOOST_TEST(store.tags(Call(), {"contoso", 9}) == std::vector<std::string>{"gold"});
+    BOOST_TEST(store.find(Call(), {"contoso", 10}).archived);
+    BOOST_TEST(text_of(store, {"contoso", 10}, "status.json") == "old");
+    BOOST_TEST(text_of(store, {"contoso", 11}, "events.jsonl") == before + "more\n");
+    // One's own at once.
+    const std::string tag = "mine";
+    store.edit_tags(Call(), {"contoso", 12}, {&tag, 1}, {});
+    BOOST_TEST(store.tags(Call(), {"contoso", 12}) == std::vector<std::string>{"mine"});
+    store.archive(Call(), {"contoso", 13});
+    BOOST_TEST(text_of(store, {"contoso", 13}, "status.json") == "old");
+}
+
+// A lock of who is gone is taken over; one of who lives is not.
+BOOST_AUTO_TEST_CASE(a_lock_goes_with_its_holder)
+{
+    if (!can_serve("a_lock_goes_with_its_holder")) return;
+    Room room;
+    Room::Root root = room.root();
+    root.store->create(Call(), new_build("contoso", 1));
+    const folder::Path tags = folder::Path() / "contoso" / "logs" / "1" / "tags";
+    nfs::Options options;
+    options.address = nfs::parse_address(room.ganesha.url(root.path));
+    options.lease = milliseconds(600);
+    nfs::NfsFs one(options), other(options);
+    {
+        const auto held = one.lock(Call(), tags);
+        // Kept alive for several leases.
+        BOOST_TEST(failure([&] { other.lock(Call::within(seconds(3)), tags); }).starts_with("timeout; "));
+    }
+    BOOST_TEST(failure([&] { other.lock(Call::within(seconds(3)), tags); }) == "nothing thrown");
+    // Of a process that is gone: at once.
+    BOOST_TEST(in_processes(1, [&](int) {
+        nfs::NfsFs own(options);
+        own.lock(Call(), tags).release();
+    }) == 0);
+    BOOST_TEST(fs::exists(root.logs() / "1/.tags.lease"));
+    BOOST_TEST(failure([&] { other.lock(Call::within(seconds(3)), tags); }) == "nothing thrown");
+    // Of another host: after the lease, by one's own clock, whatever the times on the server say.
+    std::string text = "{\"token\":\"x\",\"sequence\":1,\"lease_ms\":600,\"owner\":{\"host\":\"far\",\"boot\":"
+                       "\"11111111-2222-3333-4444-555555555555\",\"space\":\"pid:[1]\",\"pid\":17,\"start\":1}}\n";
+    spill(root.logs() / "1/.tags.lease", text);
+    fs::last_write_time(root.logs() / "1/.tags.lease", fs::file_time_type::clock::now() + std::chrono::hours(5));
+    BOOST_TEST(failure([&] { other.lock(Call::within(milliseconds(300)), tags); }).starts_with("timeout; "));
+    BOOST_TEST(failure([&] { other.lock(Call::within(seconds(5)), tags); }) == "nothing thrown");
+    BOOST_TEST(!fs::exists(root.logs() / "1/.tags.lease"));
+}
+
+// What the server refuses is told as what it is.
+BOOST_AUTO_TEST_CASE(refusals_are_told)
+{
+    if (!can_serve("refusals_are_told")) return;
+    Ganesha read_only(fast_place(), Ganesha::Access::read);
+    fs::create_directories(read_only.exported / "contoso/logs/1");
+    const auto open = [](Ganesha &ganesha, const fs::path &path) {
+        nfs::Options options;
+        options.address = nfs::parse_address(ganesha.url(path));
+        return std::make_unique<FolderStore>(std::make_unique<nfs::NfsFs>(options));
+    };
+    const auto store = open(read_only, read_only.exported);
+    BOOST_TEST(listed(*store, {"contoso", Scope::all, 0, 0}) == "1");
+    BOOST_TEST(failure([&] { store->create(Call(), new_build("contoso", 2)); }).starts_with("denied; "));
+    BOOST_TEST(failure([&] { store->archive(Call(), {"contoso", 1}); }).starts_with("denied; "));
+    const std::string missing = failure([&] { open(read_only, "/nowhere")->teams(Call()); });
+    BOOST_TEST((missing.starts_with("not_found; nfs://127.0.0.1/nowhere: ") || missing.starts_with("denied; nfs://127.0.0.1/nowhere: ")),
+               missing);
+    Ganesha squashed(fast_place(), Ganesha::Access::write, "Root_Squash");
+    fs::create_directories(squashed.exported / "contoso/logs/1");
+    const auto other = open(squashed, squashed.exported);
+    BOOST_TEST(listed(*other, {"contoso", Scope::all, 0, 0}) == "1");
+    BOOST_TEST(failure([&] { other->create(Call(), new_build("contoso", 2)); }).starts_with("denied; "));
+    // Nobody listens there.
+    nfs::Options options;
+    options.address = nfs::parse_address("nfs://127.0.0.1/export?nfsport=" + std::to_string(free_port()));
+    options.patience.deadline = milliseconds(300);
+    nfs::NfsFs nobody(options);
+    BOOST_TEST(failure([&] { nobody.look(Call(), folder::Path()); }).starts_with("timeout; nfs://127.0.0.1/export: has not answered"));
+}

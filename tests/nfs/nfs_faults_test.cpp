@@ -76,7 +76,7 @@ void harm_each(Harm harm)
     for (const Operation &operation : operations()) {
         const uint64_t calls = calls_of(room, operation);
         BOOST_TEST_MESSAGE(operation.name << ": " << calls << " calls");
-        const uint64_t step = is_full() ? 1 : std::max<uint64_t>(1, calls / 3);
+        const uint64_t step = is_full() ? 1 : std::max<uint64_t>(1, (calls + 1) / 2);
         for (uint64_t point = 0; point < calls; point += step) {
             Room::Root root = room.root();
             operation.prepare(*root.store);
@@ -128,8 +128,8 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_back_in_time_is_waited_for)
     for (const Harm harm : {Harm::stop, Harm::kill})
         for (const Operation &operation : operations()) {
             const uint64_t calls = calls_of(room, operation);
-            const uint64_t step = is_full() ? 1 : std::max<uint64_t>(1, calls / 2);
-            for (uint64_t point = 0; point < calls; point += step) {
+            const uint64_t step = is_full() ? 1 : calls;
+            for (uint64_t point = is_full() ? 0 : calls / 2; point < calls; point += step) {
                 Room::Root root = room.root();
                 operation.prepare(*root.store);
                 std::atomic<bool> is_harmed{false}, is_over{false};

@@ -35,6 +35,13 @@ using folder::Fs;
 using folder::PosixFs;
 using folder::Resolve;
 
+/// Where the folders of tests are made: LITBUILD_TEST_BASE, so that they can be run on another file system.
+inline fs::path base()
+{
+    const char *named = ::getenv("LITBUILD_TEST_BASE");
+    return named && *named ? fs::path(named) : fs::temp_directory_path();
+}
+
 /// For what does not ask how a disk behaves: in memory, where there is such a place.
 inline fs::path fast_place() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : fs::temp_directory_path(); }
 
@@ -60,8 +67,8 @@ inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve = Resolve::a
 #else
 constexpr bool over_nfs = false;
 
-inline fs::path place() { return fs::temp_directory_path(); }
-inline fs::path memory() { return fast_place(); }
+inline fs::path place() { return base(); }
+inline fs::path memory() { return ::getenv("LITBUILD_TEST_BASE") ? base() : fast_place(); }
 inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve way = Resolve::automatic)
 {
     return std::make_unique<PosixFs>(root, way);
@@ -79,9 +86,9 @@ inline int stride()
 
 class TempFolder {
 public:
-    explicit TempFolder(const fs::path &base = place())
+    explicit TempFolder(const fs::path &where = place())
     {
-        std::string name = (base / "litbuild-XXXXXX").string();
+        std::string name = (where / "litbuild-XXXXXX").string();
         if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
         path = name;
     }

@@ -15,8 +15,14 @@
 //              child) and the control group, where there is one, is not populated. The last word is written.
 //
 // One thread; sleeps in one poll() without a timeout while nothing is due. Only on a file system that hosts share, requests
+<<<<<<< HEAD
 // are looked for every two seconds, for nothing tells of those that come from elsewhere. No signal is handled: they are read
 // from a signalfd, so that no order of events is special.
+=======
+// are looked for every two seconds, for nothing tells of those that come from elsewhere, and every second time `.control/beat`
+// is written, by which other hosts know that this one is there. No signal is handled: they are read from a
+// signalfd, so that no order of events is special.
+>>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 #pragma once
 
 #include <set>
@@ -60,6 +66,7 @@ private:
     void see_group_events() const;
 
     void read_requests();
+    void beat();
     void request(const std::string &by, const std::string &reason, const litbuild::StopPlan &plan);
     void begin_stop(const litbuild::StopPlan &plan);
     void next_plan_step();
@@ -96,6 +103,9 @@ private:
 
     std::set<std::string> requests_;
     bool must_look_ = false;         ///< requests may come that nothing tells of
+    bool is_shared_ = false;         ///< other hosts see the folder
+    uint64_t looks_ = 0;
+    std::string beat_end_;           ///< what stands behind its number
     Clock::time_point look_due_{};
     litbuild::StopPlan plan_;
     size_t plan_at_ = 0;

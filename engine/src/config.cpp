@@ -30,7 +30,7 @@ Config Config::from_json(std::string_view text, const std::string &source)
 {
     const json::value value = detail::parse_json(text, source);
     const Reading in(value, source);
-    in.allow({"root", "store", "status", "process", "plugin_folders", "runner", "deadline", "stop"});
+    in.allow({"root", "store", "status", "process", "plugin_folders", "runner", "deadline", "lost_after", "stop"});
     Config out;
     out.root = in.text("root", out.root.string());
     if (out.root.empty()) in.fail("'root' is empty");
@@ -40,6 +40,7 @@ Config Config::from_json(std::string_view text, const std::string &source)
     for (const std::string &folder : in.words("plugin_folders")) out.plugin_folders.emplace_back(folder);
     out.runner = in.text("runner", "");
     out.deadline = in.duration("deadline", out.deadline, true);
+    out.lost_after = in.duration("lost_after", out.lost_after, true);
     out.stop = in.stop_plan("stop", out.stop);
     return out;
 }

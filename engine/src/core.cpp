@@ -109,14 +109,29 @@ std::string read_identity(const Core &core, const Call &call, const BuildName &b
     return text;
 }
 
+<<<<<<< HEAD
 /// A build that has no runner yet: whether who launched it still can start one.
 std::string launcher_gone(const Core &core, const Call &call, const BuildName &build)
+=======
+std::string living(uint64_t count)
+{
+    return std::to_string(count) + (count == 1 ? " process lives on" : " processes live on");
+}
+
+/// Of a build that has no runner yet.
+struct Launcher {
+    std::string gone;        ///< why who launched it cannot start one any more; empty: it may
+    std::string elsewhere;   ///< the host that it is on, where it is not this one
+};
+
+Launcher launcher_of(const Core &core, const Call &call, const BuildName &build)
+>>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 {
     boost::system::error_code error;
     const boost::json::value document = boost::json::parse(read_identity(core, call, build), error);
     const boost::json::value *launcher =
         !error && document.is_object() ? document.as_object().if_contains("launcher") : nullptr;
-    if (!launcher || !launcher->is_object()) return "";
+    if (!launcher || !launcher->is_object()) return {};
     const boost::json::object &who = launcher->as_object();
     const auto word = [&](const char *key) {
         const boost::json::value *found = who.if_contains(key);
@@ -128,38 +143,62 @@ std::string launcher_gone(const Core &core, const Call &call, const BuildName &b
     };
     utsname names{};
     ::uname(&names);
-    if (word("host") != names.nodename) return "";
-    if (word("boot") != linux_::boot_id()) return "host " + word("host") + " has restarted since, before it was started";
-    if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return "";
+    if (word("host") != names.nodename) return {"", word("host")};
+    if (word("boot") != linux_::boot_id()) return {"host " + word("host") + " has restarted since, before it was started", ""};
+    if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return {};
     // A runner that was just started may be on its way to its token.
     const boost::json::value *uuid = document.as_object().if_contains("uuid");
+<<<<<<< HEAD
     const std::string mark = uuid && uuid->is_string() ? "LITBUILD_UUID=" + std::string(uuid->as_string()) : "";
     if (!mark.empty() && !linux_::marked_with(mark, 0).empty()) return "";
     return "who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing";
+=======
+    if (uuid && uuid->is_string() && !linux_::marked_with("LITBUILD_UUID=" + std::string(uuid->as_string()), 0).empty()) return {};
+    return {"who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing", ""};
+>>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 }
 
 }  // namespace
 
+Status Core::told_status(const Call &call, const BuildName &build) const
+{
+    Status out = status_source->status(call, build);
+    out.as_of = std::max(out.as_of, store->as_of());
+    return out;
+}
+
 Standing Core::standing(const Call &call, const BuildName &build) const
 {
-    const Status first = status_source->status(call, build);
+    const Status first = told_status(call, build);
     if (!is_active(first.state)) return {first};
     std::string evidence;
     uint64_t left_overs = 0;
+    Standing::Lost lost = Standing::Lost::gone;
     if (const std::optional<std::string> token = control(call, build, control::token)) {
         const Probe probe = processes->probe(call, *token);
-        if (probe.life != Life::gone) return {first};
+        if (probe.life == Life::alive || probe.life == Life::queued) return {first};
         evidence = probe.evidence;
         left_overs = probe.left_overs;
-    } else {
-        evidence = launcher_gone(*this, call, build);
+        if (probe.life == Life::unknown) {
+            lost = Standing::Lost::silent;
+            evidence = hearing.silence(*this, call, build);
+        }
         if (evidence.empty()) return {first};
-        if (control(call, build, control::token)) return {status_source->status(call, build)};
+    } else {
+        const Launcher launcher = launcher_of(*this, call, build);
+        evidence = launcher.gone;
+        if (!launcher.elsewhere.empty()) {
+            lost = Standing::Lost::silent;
+            evidence = hearing.silence_of_launcher(*this, call, build, launcher.elsewhere);
+        }
+        if (evidence.empty()) return {first};
+        if (control(call, build, control::token)) return {told_status(call, build)};
     }
     // It may have ended, and said so, between the two looks; then its word counts.
-    Standing out{status_source->status(call, build)};
+    Standing out{told_status(call, build)};
     if (!is_active(out.status.state)) return out;
     out.left_overs = left_overs;
+    out.lost = lost;
     out.status.state = State::lost;
     out.status.error = evidence;
     out.status.current_step.reset();

@@ -5,13 +5,16 @@
 
 #include <litbuild/engine.hpp>
 
+#include "hearing.hpp"
 #include "plugins.hpp"
 
 namespace litbuild::detail {
 
 struct Standing {
-    Status status;
+    enum class Lost { no, gone, silent };   ///< silent: on a host that is not heard of, and may only be cut off
+    Status status{};
     uint64_t left_overs = 0;   ///< processes of a lost build that are alive
+    Lost lost = Lost::no;
 };
 
 struct Core {
@@ -23,6 +26,8 @@ struct Core {
     std::shared_ptr<StatusSource> status_source;
     std::shared_ptr<ProcessController> processes;
 
+    mutable Hearing hearing{};
+
     explicit Core(Config config);
 
     /// The call with the configured deadline, where it brings none.
@@ -31,6 +36,8 @@ struct Core {
     /// Status with what can be derived: `lost` where the process is gone and left no word.
     Status status(const Call &call, const BuildName &build) const { return standing(call, build).status; }
     Standing standing(const Call &call, const BuildName &build) const;
+    /// As the source tells it.
+    Status told_status(const Call &call, const BuildName &build) const;
     /// A control file's content; nothing where it is not there.
     std::optional<std::string> control(const Call &call, const BuildName &build, std::string_view name) const;
     std::string uuid(const Call &call, const BuildName &build) const;
@@ -42,6 +49,7 @@ namespace control {
 inline constexpr const char *token = "token";
 inline constexpr const char *verdict = "stopped";   ///< what an engine says of a build whose runner cannot
 inline constexpr const char *stop = "stop.";        ///< one request each: this and a uuid
+inline constexpr const char *beat = "beat";         ///< of a runner whose file system other hosts share
 }  // namespace control
 
 /// "2 processes live on".

@@ -85,6 +85,8 @@ public:
         return 0;
     }
 
+    uint64_t as_of_ms() const { return table_.as_of_ms ? guarded([&] { return table_.as_of_ms(self_); }) : 0; }
+
     /// Calls `table.*function(self, args..., &error)`; a code becomes the exception.
     template <class Function, class... Args>
     void call(const std::string &object, const char *what, Function Table::*function, Args... args) const
@@ -288,6 +290,17 @@ public:
         const OutgoingCall outgoing(call);
         plugin_.receive(team, "watch", &lb_store::watch, receiver, outgoing.get(), abi::str(team));
     }
+
+    std::chrono::nanoseconds age(const Call &call, const BuildName &build, std::string_view name) override
+    {
+        int64_t age = 0;
+        const OutgoingCall outgoing(call);
+        const lb_build raw = abi::to_c(build);
+        plugin_.call(to_string(build), "age", &lb_store::age, outgoing.get(), &raw, abi::str(name), &age);
+        return std::chrono::nanoseconds(std::max<int64_t>(age, 0));
+    }
+
+    std::chrono::milliseconds as_of() const override { return abi::milliseconds_of(plugin_.as_of_ms()); }
 
 private:
     using EntryFunction = int32_t (*)(void *, const lb_call *, const lb_build *, lb_entries_fn, void *, lb_error *);

@@ -96,7 +96,8 @@ StopResult Build::stop(const StopOptions &options, Call given) const
     const Call looking = core.bounded(given);
     const std::string object = to_string(name_);
     core.store->find(looking, name_);
-    const Status before = core.status(looking, name_);
+    const detail::Standing standing = core.standing(looking, name_);
+    const Status &before = standing.status;
     if (before.state == State::stopped) return result(name_, Outcome::stopped);
     if (is_terminal(before.state)) return result(name_, Outcome::already_finished);
     const bool was_lost = before.state == State::lost;
@@ -114,6 +115,9 @@ StopResult Build::stop(const StopOptions &options, Call given) const
         if (e.code() != Code::no_space) throw;
         core.log(LB_LOG_WARNING, object + ": stopped without a word of who and why: " + e.what());
     }
+
+    // Its host may only be cut off: then it hears the request when it is back, and says how the build ended.
+    if (standing.lost == detail::Standing::Lost::silent) return result(name_, Outcome::requested);
 
     // The plan is allowed its whole time, and then some for the answer.
     Call call = given;
@@ -135,9 +139,17 @@ StopResult Build::stop(const StopOptions &options, Call given) const
         if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled; the request stands");
         ::poll(nullptr, 0, 100);
     }
+<<<<<<< HEAD
     const Status after = core.status(Call::within(std::chrono::seconds(10)), name_);
     if (is_terminal(after.state)) drop_doubts(report);
     if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
+=======
+    if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
+
+    const detail::Standing later = core.standing(Call::within(std::chrono::seconds(10)), name_);
+    const Status &after = later.status;
+    if (later.lost == detail::Standing::Lost::silent) return result(name_, Outcome::requested, std::move(report));
+>>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
     if (after.state == State::stopped) {
         add_word_of_runner(report, after);
         return result(name_, Outcome::stopped, std::move(report));

@@ -68,6 +68,7 @@ std::string to_json(const Summary &summary)
                                         {"created", time_value(status.created)},
                                         {"started", time_value(status.started)},
                                         {"ended", time_value(status.ended)},
+                                        {"as_of_ms", status.as_of.count()},
                                         {"detail", std::move(detail)}});
 }
 

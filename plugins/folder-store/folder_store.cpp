@@ -25,7 +25,9 @@ int64_t wall_clock_ns()
     return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-Path append(const Path &folder, const BuildName &build, std::string_view name)
+}  // namespace
+
+Path FolderStore::below(const Path &folder, const BuildName &build, std::string_view name)
 {
     Path path = folder;
     for (size_t start = 0; start <= name.size();) {
@@ -38,8 +40,6 @@ Path append(const Path &folder, const BuildName &build, std::string_view name)
     }
     return path;
 }
-
-}  // namespace
 
 Path FolderStore::folder(std::string_view team, Place place)
 {
@@ -224,13 +224,13 @@ void FolderStore::read(const Call &call, const BuildName &build, std::string_vie
                        const TextSink &sink)
 {
     litbuild::check(build);
-    const Path in_live = append(folder(build, Place::live), build, name);
+    const Path in_live = below(folder(build, Place::live), build, name);
     if (fs_->read_file(call, in_live, offset, max, sink)) return;
     // Archived, or archived meanwhile, or no such file: that is known where the build was in one place before and after.
     for (int i = 0; i < tries; ++i) {
         const Place place = place_of(call, build);
         const uint64_t inode = fs_->look(call, folder(build, place)).inode;
-        if (fs_->read_file(call, append(folder(build, place), build, name), offset, max, sink)) return;
+        if (fs_->read_file(call, below(folder(build, place), build, name), offset, max, sink)) return;
         if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode) break;
     }
     throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));

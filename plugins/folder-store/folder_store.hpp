@@ -21,6 +21,7 @@
 // when nothing can come back from there any more) nor removed (that is marked before it is, and looked at last).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -62,6 +63,9 @@ public:
     /// By notification, where the file system has it and the kernel lets as many folders be watched; what is not watched is
     /// looked at every two seconds.
     void watch(const Call &call, const std::string &team, const ChangeSink &each) override;
+    /// Asks the clock of the file system by writing a file beside the builds, every few seconds at most.
+    std::chrono::nanoseconds age(const Call &call, const BuildName &build, std::string_view name) override;
+    std::chrono::milliseconds as_of() const override { return fs_->as_of(); }
 
 private:
     class Draft;
@@ -73,6 +77,8 @@ private:
     static Path ops(std::string_view team) { return logs(team) / ".ops"; }
     static Path folder(std::string_view team, Place place);
     static Path folder(const BuildName &build, Place place);
+    /// Code::invalid: not the name of a file in it.
+    static Path below(const Path &folder, const BuildName &build, std::string_view name);
     std::string prefix(std::string_view team, Place place) const;
     Entry entry(const BuildName &build, Place place) const;
 
@@ -108,6 +114,7 @@ private:
     bool settle(const Call &call, const BuildName &build, Draft &draft);
     bool is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft);
 
+<<<<<<< HEAD
     // A draft that could not be cleared away, or may have become a build, for the server did not answer.
     struct Doubt {
         Path draft;
@@ -119,6 +126,18 @@ private:
     std::unique_ptr<Fs> fs_;
     std::mutex doubts_mutex_;
     std::vector<Doubt> doubts_;
+=======
+    /// What the clock of a team's file system showed, and when.
+    struct Reading {
+        int64_t time_ns = 0;
+        Clock::time_point when{};
+    };
+    int64_t clock_ns(const Call &call, const std::string &team);
+
+    std::unique_ptr<Fs> fs_;
+    std::mutex clocks_mutex_;
+    std::map<std::string, Reading> clocks_;
+>>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 };
 
 }  // namespace litbuild::folder

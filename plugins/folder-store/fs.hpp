@@ -111,6 +111,8 @@ public:
 
     /// LB_STORE_* bits that a store on it may promise.
     virtual uint64_t capabilities() const = 0;
+    /// How old what it tells may be, because what other hosts do is seen late.
+    virtual std::chrono::milliseconds as_of() const { return std::chrono::milliseconds(0); }
     /// The root as users know it, absolute, no '/' at its end (but "/").
     virtual const std::string &root() const = 0;
 

@@ -114,8 +114,10 @@ private:
 
     static bool same_stat(const struct stat &a, const struct stat &b) noexcept
     {
-        if ((a.st_mode & S_IFMT) != (b.st_mode & S_IFMT) || !is_copy_of(a.st_mtim, b.st_mtim)) return false;
+        if ((a.st_mode & S_IFMT) != (b.st_mode & S_IFMT)) return false;
+        // What a link is, is where it leads. Some file servers keep no time that it is given.
         if (S_ISLNK(a.st_mode)) return true;
+        if (!is_copy_of(a.st_mtim, b.st_mtim)) return false;
         if (S_ISREG(a.st_mode) && a.st_size != b.st_size) return false;
         if ((S_ISCHR(a.st_mode) || S_ISBLK(a.st_mode)) && a.st_rdev != b.st_rdev) return false;
         // An access list that could not be kept, for it is of another group, had a say in the mode.

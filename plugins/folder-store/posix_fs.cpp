@@ -24,6 +24,7 @@ namespace {
 
 constexpr size_t piece_size = 32 * 1024;
 constexpr size_t editable_size = 1024 * 1024;
+constexpr int stale_tries = 10;
 
 std::string absolute(const std::string &path)
 {
@@ -98,34 +99,60 @@ Descriptor PosixFs::parent_of(const Path &path, const char *action) const
 
 bool PosixFs::read_dir(const Call &, const Path &dir, const NameSink &each)
 {
-    const Descriptor fd = root_.open(dir, O_RDONLY | O_DIRECTORY);
-    if (!fd && is_missing(errno)) return false;
-    if (!fd) throw failed(dir, "list it", errno);
-    if (const int number = read_names(fd.get(), each); number != 0) throw failed(dir, "list it", number);
-    return true;
+    bool told = false;
+    const NameSink each_told = [&](std::string_view name, Kind kind) {
+        told = true;
+        return each(name, kind);
+    };
+    for (int i = 0;; ++i) {
+        const Descriptor fd = root_.open(dir, O_RDONLY | O_DIRECTORY);
+        if (!fd && is_missing(errno)) return false;
+        if (!fd) throw failed(dir, "list it", errno);
+        struct stat found;
+        int number = root_.is_nfs() && fresh_stat(fd.get(), found) != 0 ? errno : 0;
+        if (number == 0) number = read_names(fd.get(), each_told);
+        if (number == 0) return true;
+        if (number != ESTALE || told || i == stale_tries) throw failed(dir, "list it", number);
+    }
 }
 
 Info PosixFs::look(const Call &, const Path &path)
 {
-    const Descriptor fd = root_.open(path, O_PATH);
-    if (!fd && is_missing(errno)) return {};
     struct stat found;
-    if (!fd || ::fstat(fd.get(), &found) != 0) throw failed(path, "look at it", errno);
+    for (int i = 0;; ++i) {
+        const Descriptor fd = root_.open(path, O_PATH);
+        if (!fd && is_missing(errno)) return {};
+        if (fd && (root_.is_nfs() ? fresh_stat(fd.get(), found) : ::fstat(fd.get(), &found)) == 0) break;
+        if (errno != ESTALE || i == stale_tries) throw failed(path, "look at it", errno);
+    }
     return {kind_of_mode(found.st_mode), modified(found), static_cast<uint64_t>(found.st_size), found.st_ino};
 }
 
 bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
 {
+    for (int i = 0;; ++i) {
+        bool told = false;
+        const int number = read_once(call, path, offset, max, [&](std::string_view piece) {
+            told = true;
+            return sink(piece);
+        });
+        if (number == 0 || is_missing(number)) return number == 0;
+        // Replaced since it was opened, and forgotten by its server: the new one is whole, too.
+        if (number != ESTALE || told || i == stale_tries) throw failed(path, "read it", number);
+    }
+}
+
+int PosixFs::read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) const
+{
     const Descriptor fd = root_.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (!fd && is_missing(errno)) return false;
-    if (!fd && errno != ENXIO) throw failed(path, "read it", errno);
+    if (!fd && errno != ENXIO) return errno;
     struct stat found;
-    if (fd && ::fstat(fd.get(), &found) != 0) throw failed(path, "read it", errno);
+    if (fd && ::fstat(fd.get(), &found) != 0) return errno;
     if (!fd || !S_ISREG(found.st_mode)) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
 
     // The end as it is now: a file that grows faster than it is read has one, too.
     const auto size = static_cast<uint64_t>(found.st_size);
-    if (offset >= size) return true;
+    if (offset >= size) return 0;
     uint64_t left = max == 0 ? size - offset : std::min(max, size - offset);
     std::array<char, piece_size> piece;
     while (left > 0) {
@@ -133,12 +160,12 @@ bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uin
         const size_t want = static_cast<size_t>(std::min<uint64_t>(left, piece.size()));
         const ssize_t got = ::pread(fd.get(), piece.data(), want, static_cast<off_t>(offset));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw failed(path, "read it", errno);
+        if (got < 0) return errno;
         if (got == 0 || !sink({piece.data(), static_cast<size_t>(got)})) break;
         offset += static_cast<uint64_t>(got);
         left -= static_cast<uint64_t>(got);
     }
-    return true;
+    return 0;
 }
 
 bool PosixFs::make_dir(const Call &, const Path &path)

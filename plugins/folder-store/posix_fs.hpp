@@ -18,6 +18,10 @@ public:
 
     uint64_t capabilities() const override { return LB_STORE_DURABLE | LB_STORE_LOCAL_PATH; }
     const std::string &root() const override { return path_; }
+    std::chrono::milliseconds as_of() const override
+    {
+        return root_.is_nfs() ? PosixRoot::remembered : std::chrono::milliseconds(0);
+    }
 
     bool read_dir(const Call &call, const Path &dir, const NameSink &each) override;
     Info look(const Call &call, const Path &path) override;
@@ -41,6 +45,7 @@ private:
     std::string shown_name(const std::string &text) const;
     Error failed(const Path &path, const char *action, int number) const;
     linux_::Descriptor parent_of(const Path &path, const char *action) const;
+    int read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) const;
     linux_::Descriptor open_tree(const Path &path) const;
     void raise(const TreeFault &fault, const Path &tree) const;
     enum class Times { change, keep };   // of the folder that the lock's file is made in

@@ -5,9 +5,11 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace litbuild::folder {
@@ -30,6 +32,12 @@ Descriptor open_root(const std::string &path)
     throw os_error(path, "open the root of the builds", errno);
 }
 
+bool is_on_nfs(int fd) noexcept
+{
+    struct statfs found;
+    return ::fstatfs(fd, &found) == 0 && found.f_type == NFS_SUPER_MAGIC;
+}
+
 Descriptor open_component(int dir, const char *name, int flags) noexcept
 {
     Descriptor fd(::openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC));
@@ -43,33 +51,70 @@ Descriptor open_component(int dir, const char *name, int flags) noexcept
 }  // namespace
 
 PosixRoot::PosixRoot(const std::string &path, Resolve resolve)
-    : fd_(open_root(path)), walk_(resolve == Resolve::walk)
+    : path_(path), fd_(open_root(path)), walk_(resolve == Resolve::walk), is_nfs_(is_on_nfs(fd_.get()))
 {
     // An old kernel says ENOSYS or E2BIG, a container's filter EPERM.
-    if (!walk_ && !at_once(".", O_PATH | O_DIRECTORY))
+    if (!walk_ && !at_once(fd_.get(), ".", O_PATH | O_DIRECTORY))
         walk_ = errno == ENOSYS || errno == EPERM || errno == E2BIG || errno == EINVAL;
 }
 
 Descriptor PosixRoot::open(const Path &path, int flags) const noexcept
 {
-    Descriptor fd;
+    Descriptor fd, again;
     for (int i = 0; i < tries; ++i) {
-        if (path.is_root())
-            fd.reset(::openat(fd_.get(), ".", flags | O_CLOEXEC));
-        else
-            fd = walk_ ? walk(path.text(), flags) : at_once(path.text().c_str(), flags);
+        // What a server has forgotten may be there under another handle, the root itself, too.
+        if (i > 0 && errno == ESTALE) again.reset(::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        const int root = again ? again.get() : fd_.get();
+        if (is_nfs_) ask_for_names(root, path.text());
+        fd = path.is_root() ? Descriptor(::openat(root, ".", flags | O_CLOEXEC)) : resolve(root, path.text(), flags);
         if (fd || !worth_a_retry(errno)) break;
     }
     return fd;
 }
 
-Descriptor PosixRoot::at_once(const char *path, int flags) const noexcept
+Descriptor PosixRoot::resolve(int root, const std::string &path, int flags) const noexcept
+{
+    return walk_ ? walk(root, path, flags) : at_once(root, path.c_str(), flags);
+}
+
+// A client asks for a name again where its folder has changed; so the folder is asked for.
+void PosixRoot::ask_for_names(int root, const std::string &path) const
+{
+    constexpr size_t most = 4096;
+    struct stat found;
+    for (size_t end = 0; end != std::string::npos && !path.empty();) {
+        const std::string folder = path.substr(0, end);
+        const size_t next = path.find('/', end == 0 ? 0 : end + 1);
+        const bool is_parent = next == std::string::npos;
+        const Clock::time_point now = Clock::now();
+        end = next;
+        if (!is_parent) {
+            const std::lock_guard<std::mutex> hold(asked_mutex_);
+            if (asked_.size() > most) asked_.clear();
+            Clock::time_point &last = asked_[folder];
+            if (now - last < remembered) continue;
+            last = now;
+        }
+        const Descriptor fd = folder.empty() ? Descriptor(::openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC))
+                                             : resolve(root, folder, O_PATH | O_DIRECTORY);
+        if (!fd || fresh_stat(fd.get(), found) != 0) return;
+    }
+}
+
+int fresh_stat(int fd, struct stat &found) noexcept
+{
+    struct statx asked;
+    if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &asked) != 0 && errno != ENOSYS) return -1;
+    return ::fstat(fd, &found);
+}
+
+Descriptor PosixRoot::at_once(int root, const char *path, int flags) const noexcept
 {
     open_how how{};
     how.flags = static_cast<unsigned>(flags | O_NOFOLLOW | O_CLOEXEC);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     const auto open_it = [&] {
-        return Descriptor(static_cast<int>(::syscall(SYS_openat2, fd_.get(), path, &how, sizeof how)));
+        return Descriptor(static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how)));
     };
     Descriptor fd = open_it();
     if (fd || errno != ENOTDIR || (flags & O_DIRECTORY) == 0) return fd;
@@ -81,10 +126,10 @@ Descriptor PosixRoot::at_once(const char *path, int flags) const noexcept
     return Descriptor();
 }
 
-Descriptor PosixRoot::walk(const std::string &path, int flags) const noexcept
+Descriptor PosixRoot::walk(int root, const std::string &path, int flags) const noexcept
 {
     Descriptor held;
-    int dir = fd_.get();
+    int dir = root;
     for (size_t start = 0;;) {
         const size_t end = std::min(path.find('/', start), path.size());
         const bool last = end == path.size();

@@ -1,7 +1,12 @@
 // Opening what lies below a folder, and nothing else.
 #pragma once
 
+#include <chrono>
+#include <map>
+#include <mutex>
 #include <string>
+
+#include <sys/stat.h>
 
 #include <litbuild/linux/descriptor.hpp>
 
@@ -18,14 +23,29 @@ public:
     PosixRoot(const std::string &path, Resolve resolve);
 
     /// Opens without following a link. Nothing: errno says why; ELOOP: a link stands in the way.
+    /// On NFS names are asked of the server, which a client would remember for a minute, wrong ones and missing ones, too: those
+    /// in the folder that the last one is in always, the others at most every `remembered`.
     linux_::Descriptor open(const Path &path, int flags) const noexcept;
 
-private:
-    linux_::Descriptor at_once(const char *path, int flags) const noexcept;
-    linux_::Descriptor walk(const std::string &path, int flags) const noexcept;
+    /// On NFS: attributes are asked of the server, and may be forgotten by it (ESTALE) where somebody has removed the file.
+    bool is_nfs() const noexcept { return is_nfs_; }
+    static constexpr std::chrono::milliseconds remembered{50};
 
+private:
+    linux_::Descriptor resolve(int root, const std::string &path, int flags) const noexcept;
+    linux_::Descriptor at_once(int root, const char *path, int flags) const noexcept;
+    linux_::Descriptor walk(int root, const std::string &path, int flags) const noexcept;
+    void ask_for_names(int root, const std::string &path) const;
+
+    std::string path_;
     linux_::Descriptor fd_;
     bool walk_;
+    bool is_nfs_;
+    mutable std::mutex asked_mutex_;
+    mutable std::map<std::string, Clock::time_point> asked_;
 };
+
+/// As fstat(), on NFS as the server has it.
+int fresh_stat(int fd, struct stat &found) noexcept;
 
 }  // namespace litbuild::folder

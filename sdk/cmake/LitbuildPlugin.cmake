@@ -22,6 +22,6 @@ function(litbuild_add_plugin name)
   list(JOIN arg_PROVIDES ", " provides)
   file(MAKE_DIRECTORY ${LITBUILD_PLUGIN_OUTPUT})
   file(WRITE ${LITBUILD_PLUGIN_OUTPUT}/${name}.json
-       "{\"name\": \"${name}\", \"version\": \"${arg_VERSION}\", \"abi\": \"1.1\", \"library\": \"${name}.so\", "
+       "{\"name\": \"${name}\", \"version\": \"${arg_VERSION}\", \"abi\": \"1.2\", \"library\": \"${name}.so\", "
        "\"provides\": [${provides}]}\n")
 endfunction()

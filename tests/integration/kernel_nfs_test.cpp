@@ -26,14 +26,6 @@ const char *const mounts = R"(
 serve /dev/ubda && mount_nfs 3 127.0.0.1 /run/srv /run/v3 && mount_nfs 4.2 127.0.0.1 /export /run/v4 && chmod 1777 /run/v3
 )";
 
-std::string environment()
-{
-    std::string out;
-    for (const char *name : {"LITBUILD_SOURCE_DIR", "LITBUILD_BIN_DIR", "LITBUILD_HELPER_DIR", "LITBUILD_PLUGIN_DIR"})
-        out += std::string("export ") + name + "=" + uml::quoted(::getenv(name)) + "\n";
-    return out + "export HELPERS=$LITBUILD_HELPER_DIR UML=$LITBUILD_SOURCE_DIR/tests/uml TMPDIR=/run/tmp\n";
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(the_stores_tests_pass_on_a_mount)
@@ -44,13 +36,14 @@ BOOST_AUTO_TEST_CASE(the_stores_tests_pass_on_a_mount)
     }
     const support::TempRoot root;
     const fs::path disk = make_disk(root.path(), "64M");
-    uml::Guest guest(root.path() / "box", "alpha", environment() + mounts, {"ubd0=" + disk.string()});
+    uml::Guest guest(root.path() / "box", "alpha", uml::environment() + mounts, {"ubd0=" + disk.string()});
+    guest.boot();
     const fs::path tests = fs::read_symlink("/proc/self/exe").parent_path();
     for (const char *mount : {"v3", "v4"})
         for (const char *test : {"folder_store_test", "folder_move_test", "folder_remove_test", "folder_examine_test",
                                  "folder_hostile_test", "folder_watch_test", "run_status_test"}) {
             const auto began = litbuild::Clock::now();
-            const uml::Result result = guest.run(environment() + "LITBUILD_TEST_BASE=/run/" + mount + " exec " +
+            const uml::Result result = guest.run(uml::environment() + "LITBUILD_TEST_BASE=/run/" + mount + " exec " +
                                                      uml::quoted((tests / test).string()) + " --color_output=no",
                                                  120s);
             std::printf("%s on %s: %.1f s\n", test, mount,

@@ -44,9 +44,9 @@ struct Result {
 /// Powers off when it goes, and whatever is left of it is killed.
 class Guest {
 public:
-    /// Boots, and runs the script `setup` in it. `box` is a folder of its own, of the host. Throws std::runtime_error.
+    /// Boots; boot() waits for it. `setup` is run in it first. `box` is a folder of its own, of the host.
     Guest(fs::path box, const std::string &name, const std::string &setup, const std::vector<std::string> &more = {})
-        : box_(std::move(box))
+        : box_(std::move(box)), name_(name)
     {
         fs::create_directories(box_);
         put("setup.sh", "hostname " + name + "\n" + setup);
@@ -80,15 +80,18 @@ public:
             ::execv("/usr/bin/linux.uml", arguments.data());
             ::_exit(127);
         }
-        const Result ready = wait(0, std::chrono::seconds(60));
-        if (ready.status == 0) return;
-        const std::string text = ready.output + read("log");
-        end();
-        throw std::runtime_error(name + ": did not start (" + std::to_string(ready.status) + "): " + text);
     }
     ~Guest() { end(); }
     Guest(const Guest &) = delete;
     Guest &operator=(const Guest &) = delete;
+
+    /// Waits until `setup` is done. Throws std::runtime_error, with what it said.
+    void boot()
+    {
+        const Result ready = wait(0, std::chrono::seconds(90));
+        if (ready.status != 0)
+            throw std::runtime_error(name_ + ": did not start (" + std::to_string(ready.status) + "): " + ready.output + read("log"));
+    }
 
     /// Runs a script of bash; its number is for wait().
     int start(const std::string &script)
@@ -166,6 +169,7 @@ private:
     }
 
     fs::path box_;
+    std::string name_;
     pid_t pid_ = 0;
     int started_ = 0;
     Descriptor to_, from_;
@@ -173,12 +177,23 @@ private:
     std::map<int, int> ended_;
 };
 
+/// What scripts in a guest need to find this project.
+inline std::string environment();
+
 /// For the shell, as one word.
 inline std::string quoted(const std::string &text)
 {
     std::string out = "'";
     for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return out + "'";
+}
+
+inline std::string environment()
+{
+    std::string out;
+    for (const char *name : {"LITBUILD_SOURCE_DIR", "LITBUILD_BIN_DIR", "LITBUILD_HELPER_DIR", "LITBUILD_PLUGIN_DIR"})
+        if (const char *value = ::getenv(name)) out += std::string("export ") + name + "=" + quoted(value) + "\n";
+    return out + "export HELPERS=$LITBUILD_HELPER_DIR UML=$LITBUILD_SOURCE_DIR/tests/uml TMPDIR=/run/tmp\n";
 }
 
 }  // namespace uml

@@ -99,7 +99,7 @@ AT(lb_change, runid, 8);
 AT(lb_change, delay_ms, 16);
 AT(lb_change, reserved, 20);
 
-SIZE(lb_store, 136);
+SIZE(lb_store, 152);
 SIZED(lb_store);
 AT(lb_store, struct_size, 0);
 AT(lb_store, threads, 4);
@@ -119,6 +119,8 @@ AT(lb_store, write_control, 104);
 AT(lb_store, remove, 112);
 AT(lb_store, examine, 120);
 AT(lb_store, watch, 128);
+AT(lb_store, age, 136);
+AT(lb_store, as_of_ms, 144);
 
 SIZE(lb_reader, 24);
 SIZED(lb_reader);
@@ -140,7 +142,7 @@ AT(lb_step, started_ns, 40);
 AT(lb_step, ended_ns, 48);
 AT(lb_step, progress, 56);
 
-SIZE(lb_status, 168);
+SIZE(lb_status, 176);
 SIZED(lb_status);
 AT(lb_status, struct_size, 0);
 AT(lb_status, state, 4);
@@ -161,6 +163,7 @@ AT(lb_status, reason, 120);
 AT(lb_status, steps, 136);
 AT(lb_status, step_count, 144);
 AT(lb_status, detail, 152);
+AT(lb_status, as_of_ms, 168);
 
 SIZE(lb_event, 56);
 SIZED(lb_event);
@@ -252,7 +255,7 @@ AT(lb_plugin, get, 40);
 /* Numbers that cross the edge. */
 IS(LITBUILD_ABI, 0x10001u);
 IS(LITBUILD_ABI_MAJOR, 1u);
-IS(LITBUILD_ABI_MINOR, 1u);
+IS(LITBUILD_ABI_MINOR, 2u);
 IS(LB_OK, 0);
 IS(LB_NOT_FOUND, 1);
 IS(LB_EXISTS, 2);

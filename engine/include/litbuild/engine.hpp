@@ -64,13 +64,16 @@ struct Config {
     std::filesystem::path runner{};
     /// For calls that bring no deadline of their own. Default: 30 s. Zero: none.
     std::chrono::milliseconds deadline = std::chrono::seconds(30);
+    /// A build that runs on another host is told as lost once that host has not been heard of for so long, by the file server's
+    /// clock; a runner says every 4 s that it is there, where hosts share the file system. Default: 60 s. Zero: never.
+    std::chrono::milliseconds lost_after = std::chrono::seconds(60);
     /// How builds are stopped, unless their spec or the call says otherwise. Default: TERM, 10 s, then KILL, 60 s.
     StopPlan stop = {{15, std::chrono::seconds(10)}, {9, std::chrono::seconds(60)}};
     /// Receives one line for the operator; `level` is one of LB_LOG_*. Any thread. Default: nothing is logged.
     std::function<void(int level, std::string_view line)> log{};
 
     /// From a JSON object with the keys root, store, status, process ({"plugin": NAME, ...its own}), plugin_folders, runner,
-    /// deadline ("30s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all may be left out.
+    /// deadline ("30s"), lost_after ("60s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all may be left out.
     /// `source` starts the sentences of errors. Code::invalid: not JSON, an unknown key, a value that makes no sense.
     static Config from_json(std::string_view text, const std::string &source = "configuration");
     /// Code::not_found: no such file.

@@ -248,6 +248,11 @@ inline State state_of(uint32_t value) noexcept
     return value <= LB_STATE_LOST ? static_cast<State>(value) : State::unknown;
 }
 
+inline std::chrono::milliseconds milliseconds_of(uint64_t value) noexcept
+{
+    return std::min(std::chrono::milliseconds(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX))), longest_duration);
+}
+
 inline lb_step to_c(const Step &step) noexcept
 {
     lb_step out = sized<lb_step>();
@@ -290,6 +295,7 @@ inline lb_status to_c(const Status &status, std::vector<lb_step> &steps)
     out.steps = steps.data();
     out.step_count = steps.size();
     out.detail = str(status.detail);
+    out.as_of_ms = static_cast<uint64_t>(std::max<int64_t>(status.as_of.count(), 0));
     return out;
 }
 inline Status from_c(const lb_status *from)
@@ -313,6 +319,7 @@ inline Status from_c(const lb_status *from)
     out.stopped_by = text(raw.stopped_by);
     out.reason = text(raw.reason);
     out.detail = text(raw.detail);
+    out.as_of = milliseconds_of(raw.as_of_ms);
     return out;
 }
 

@@ -214,6 +214,17 @@ struct [[gnu::visibility("hidden")]] StoreOf {
                 });
             });
         };
+        t.age = [](void *self, const lb_call *call, const lb_build *build, lb_str name, int64_t *age_ns,
+                   lb_error *error) noexcept {
+            return guard(error, [&] { *age_ns = static_cast<T *>(self)->age(Call(call), from_c(build), view(name)).count(); });
+        };
+        t.as_of_ms = [](void *self) noexcept -> uint64_t {
+            try {
+                return static_cast<uint64_t>(std::max<int64_t>(static_cast<T *>(self)->as_of().count(), 0));
+            } catch (...) {
+                return 0;
+            }
+        };
         return t;
     }();
 };

@@ -1,4 +1,4 @@
-/* litbuild/plugin.h - the plugin contract of litbuild, version 1.1.
+/* litbuild/plugin.h - the plugin contract of litbuild, version 1.2.
  *
  * A plugin is a shared library that exports ONE symbol, the constant `litbuild_plugin_v1`, and gives the engine a table
  * of functions for each interface that it provides: a build store, a status source, a process controller.
@@ -34,7 +34,7 @@ extern "C" {
 /* The major version is part of the symbol's name, so that a plugin of another major is told before it is asked
  * anything. Minor versions only add fields and interfaces: newer and older ones load. */
 #define LITBUILD_ABI_MAJOR 1u
-#define LITBUILD_ABI_MINOR 1u
+#define LITBUILD_ABI_MINOR 2u
 #define LITBUILD_ABI ((LITBUILD_ABI_MAJOR << 16) | LITBUILD_ABI_MINOR)
 
 /* ------------------------------------------------------------------------------------------------ what all share */
@@ -240,6 +240,15 @@ typedef struct lb_store {
      * the deadline has passed (LB_OK both), or the call is cancelled. Several changes of one build may be told as one.
      * LB_NOT_FOUND: no such team. Never asked of a table that takes one call at a time. */
     int32_t (*watch)(void *self, const lb_call *, lb_str team, lb_change_fn, void *ctx, lb_error *);
+
+    /* Since 1.2. */
+
+    /* How long ago a file of a build was last written, by the clock of where the builds are kept (a file server's), and by
+     * no other: *age_ns, never negative. LB_NOT_FOUND: no such file. LB_UNSUPPORTED, LB_DENIED: that clock cannot be asked. */
+    int32_t (*age)(void *self, const lb_call *, const lb_build *, lb_str name, int64_t *age_ns, lb_error *);
+    /* How old what this table tells of builds may be, because what other hosts do is seen late; 0, and a null function: what
+     * it tells is as it is. */
+    uint64_t (*as_of_ms)(void *self);
 } lb_store;
 
 /* -------------------------------------------------------------------------------------------------- StatusSource */
@@ -304,6 +313,7 @@ typedef struct lb_status {
     const lb_step *steps;  /* in order; a part stands behind what it is a part of */
     size_t step_count;
     lb_str detail;         /* a JSON object with whatever else this source knows, or empty */
+    uint64_t as_of_ms;     /* how old this may be; 0: it is as it is. Since 1.2 */
 } lb_status;
 typedef int (*lb_status_fn)(void *ctx, const lb_status *);
 

@@ -4,6 +4,7 @@
 // kept elsewhere. Ownership, threads and errors: as in <litbuild/store.hpp>.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -85,6 +86,7 @@ struct Status {
     std::string reason;
     std::vector<Step> steps;
     std::string detail;              ///< a JSON object with whatever else the source knows, or empty
+    std::chrono::milliseconds as_of{0};   ///< how old this may be, because other hosts are seen late; 0: it is as it is
 
     /// Name of the current step, or none.
     std::optional<std::string> step() const

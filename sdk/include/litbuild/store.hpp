@@ -136,6 +136,14 @@ public:
     {
         throw unsupported("watch a team");
     }
+    /// How long ago a file of a build was last written, by the clock of where the builds are kept (a file server's), and by
+    /// no other; never negative. Code::not_found: no such file. Code::unsupported, Code::denied: that clock cannot be asked.
+    virtual std::chrono::nanoseconds age(const Call &, const BuildName &, std::string_view /*name*/)
+    {
+        throw unsupported("tell the age of a file");
+    }
+    /// How old what it tells of builds may be, because what other hosts do is seen late. Default: it is as it is.
+    virtual std::chrono::milliseconds as_of() const { return std::chrono::milliseconds(0); }
 
 protected:
     static Error unsupported(const char *what)

@@ -182,6 +182,9 @@ Standing Core::standing(const Call &call, const BuildName &build) const
         if (probe.life == Life::unknown) {
             lost = Standing::Lost::silent;
             evidence = hearing.silence(*this, call, build);
+        } else if (hearing.is_heard(*this, call, build)) {
+            // Of another host that goes by the names of this one.
+            return {first};
         }
         if (evidence.empty()) return {first};
     } else {

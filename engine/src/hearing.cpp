@@ -1,5 +1,7 @@
 #include "hearing.hpp"
 
+#include <litbuild/linux/proc.hpp>
+
 #include "core.hpp"
 
 namespace litbuild::detail {
@@ -61,6 +63,12 @@ std::string Hearing::silence(const Core &core, const Call &call, const BuildName
     if (const auto age = age_of(core, call, build, ".control/" + std::string(control::beat)))
         return *age > limit ? who + seconds_of(*age) + " by the file server's clock" : "";
     return now - seen.since > limit ? who + seconds_of(now - seen.since) + " by the clock of who asks" : "";
+}
+
+bool Hearing::is_heard(const Core &core, const Call &call, const BuildName &build)
+{
+    const std::optional<std::string> beat = core.control(call, build, control::beat);
+    return beat && beat->find("\nboot " + linux_::boot_id() + "\n") == std::string::npos && silence(core, call, build).empty();
 }
 
 std::string Hearing::silence_of_launcher(const Core &core, const Call &call, const BuildName &build, const std::string &host)

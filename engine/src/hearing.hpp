@@ -23,6 +23,8 @@ public:
     std::string silence(const Core &core, const Call &call, const BuildName &build);
     /// The same for a build that `host` was to start: it has made the folder, and then?
     std::string silence_of_launcher(const Core &core, const Call &call, const BuildName &build, const std::string &host);
+    /// A runner of another boot, on this host or elsewhere, beats.
+    bool is_heard(const Core &core, const Call &call, const BuildName &build);
 
 private:
     struct Seen {

@@ -208,7 +208,11 @@ private:
     {
         return token.host == here_.host && token.boot == here_.boot && token.pid_namespace == here_.pid_namespace;
     }
-    bool restarted(const Token &token) const { return token.host == here_.host && token.boot != here_.boot; }
+    // Hosts that were copied from one image may share a machine id.
+    bool restarted(const Token &token) const
+    {
+        return token.host == here_.host && token.host_name == here_.host_name && token.boot != here_.boot;
+    }
 
     static Descriptor hold_runner(const Token &token) { return linux_::hold(token.pid, token.start); }
 

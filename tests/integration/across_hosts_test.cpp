@@ -98,7 +98,8 @@ BOOST_AUTO_TEST_CASE(hosts_share_their_builds)
 
     // Launched on one; listed, followed, stopped and archived from the other.
     const int64_t first = launch(alpha, "echo hello from $(hostname); while :; do sleep 1; done");
-    BOOST_TEST(good(beta, "litbuild list contoso --json").output.find(R"("state":"running")") != std::string::npos);
+    const std::string listed = good(beta, "litbuild list contoso --json").output;
+    BOOST_TEST(listed.find(R"("state":"running")") != std::string::npos, listed);
     const int followed = beta.begin("litbuild logs contoso 1 --follow");
     support::eventually("the log", [&] {
         (void)beta.wait(followed, 100ms);

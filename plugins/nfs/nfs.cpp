@@ -16,7 +16,7 @@ public:
 private:
     static std::unique_ptr<folder::Fs> root_of(std::string_view config)
     {
-        std::unique_ptr<folder::Fs> fs = open_root(config);
+        std::unique_ptr<folder::Fs> fs = open_root(config, Purpose::open);
         if (!fs) throw Error(Code::invalid, "nfs: 'url' or 'root' is missing; it names the folder of the builds");
         return fs;
     }
@@ -26,7 +26,7 @@ class NfsStatus final : public folder::RunStatus {
 public:
     NfsStatus(const Host &host, std::string_view config) : RunStatus(host.reader())
     {
-        (void)open_root(config);
+        (void)open_root(config, Purpose::check);
     }
 };
 

@@ -1,10 +1,14 @@
 #include <nfs/way_in.hpp>
 
+#include <algorithm>
+#include <filesystem>
+
 #include <boost/json.hpp>
 
 #include <litbuild/error.hpp>
 #include <litbuild/names.hpp>
 
+#include <folder-store/deadline_fs.hpp>
 #include <folder-store/posix_fs.hpp>
 
 #include <nfs/nfs_fs.hpp>
@@ -37,13 +41,26 @@ milliseconds duration_of(const json::value &value, std::string_view key)
 class MountedFs final : public folder::PosixFs {
 public:
     using PosixFs::PosixFs;
-    uint64_t capabilities() const override { return PosixFs::capabilities() | LB_STORE_SHARED; }
     std::unique_ptr<folder::Notices> notices() override { return nullptr; }
 };
 
+std::unique_ptr<folder::Fs> open_mount(const std::string &root, Purpose purpose, milliseconds opening)
+{
+    const std::filesystem::path path(root);
+    if (!path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end())
+        throw Error(Code::invalid, "nfs: 'root' is not an absolute path without '..'");
+    if (purpose == Purpose::check) return nullptr;
+    std::string text = path.lexically_normal();
+    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    // A hung mount holds whoever asks it, and no signal ends that.
+    return std::make_unique<folder::DeadlineFs>(
+        text, LB_STORE_DURABLE | LB_STORE_LOCAL_PATH | LB_STORE_SHARED, [text] { return std::make_unique<MountedFs>(text); },
+        opening);
+}
+
 }  // namespace
 
-std::unique_ptr<folder::Fs> open_root(std::string_view config)
+std::unique_ptr<folder::Fs> open_root(std::string_view config, Purpose purpose)
 {
     json::error_code error;
     const json::value value = json::parse(config.empty() ? "{}" : config, error);
@@ -63,10 +80,11 @@ std::unique_ptr<folder::Fs> open_root(std::string_view config)
     }
     if (url.empty() && root.empty()) return nullptr;
     // Beside a URL the root is not used: an engine gives its own to every store.
-    if (url.empty()) return std::make_unique<MountedFs>(root);
+    if (url.empty()) return open_mount(root, purpose, options.patience.deadline);
     if (!options.path.empty() && options.path.front() != '/')
         throw Error(Code::invalid, "nfs: 'path' is not an absolute path");
     options.address = parse_address(url);
+    if (purpose == Purpose::check) return nullptr;
     return std::make_unique<NfsFs>(options);
 }
 

@@ -8,8 +8,10 @@
 
 namespace litbuild::nfs {
 
-/// What the configuration asks for. Null: it names no root, which a status source need not.
+enum class Purpose { open, check };
+
+/// What the configuration asks for. Null: it names no root, which a status source need not; or it was only to be checked.
 /// Code::invalid: not understood.
-std::unique_ptr<folder::Fs> open_root(std::string_view config);
+std::unique_ptr<folder::Fs> open_root(std::string_view config, Purpose purpose);
 
 }  // namespace litbuild::nfs

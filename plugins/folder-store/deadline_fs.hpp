@@ -23,7 +23,7 @@ public:
     /// `root` is what the made one will say, and starts the errors. Waits for `make` up to `opening`; where it is not back by
     /// then, that is no error, and its calls wait for it. Throws what `make` throws in time.
     DeadlineFs(std::string root, uint64_t capabilities, Make make,
-               Clock::duration opening = std::chrono::seconds(10));
+               Clock::duration opening = std::chrono::seconds(1));
     /// Waits for nobody.
     ~DeadlineFs() override;
 

@@ -44,7 +44,7 @@ public:
     std::unique_ptr<folder::Notices> notices() override { return nullptr; }
 };
 
-std::unique_ptr<folder::Fs> open_mount(const std::string &root, Purpose purpose, milliseconds opening)
+std::unique_ptr<folder::Fs> open_mount(const std::string &root, Purpose purpose)
 {
     const std::filesystem::path path(root);
     if (!path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end())
@@ -54,8 +54,7 @@ std::unique_ptr<folder::Fs> open_mount(const std::string &root, Purpose purpose,
     while (text.size() > 1 && text.back() == '/') text.pop_back();
     // A hung mount holds whoever asks it, and no signal ends that.
     return std::make_unique<folder::DeadlineFs>(
-        text, LB_STORE_DURABLE | LB_STORE_LOCAL_PATH | LB_STORE_SHARED, [text] { return std::make_unique<MountedFs>(text); },
-        opening);
+        text, LB_STORE_DURABLE | LB_STORE_LOCAL_PATH | LB_STORE_SHARED, [text] { return std::make_unique<MountedFs>(text); });
 }
 
 }  // namespace
@@ -80,7 +79,7 @@ std::unique_ptr<folder::Fs> open_root(std::string_view config, Purpose purpose)
     }
     if (url.empty() && root.empty()) return nullptr;
     // Beside a URL the root is not used: an engine gives its own to every store.
-    if (url.empty()) return open_mount(root, purpose, options.patience.deadline);
+    if (url.empty()) return open_mount(root, purpose);
     if (!options.path.empty() && options.path.front() != '/')
         throw Error(Code::invalid, "nfs: 'path' is not an absolute path");
     options.address = parse_address(url);

@@ -31,7 +31,9 @@ struct World {
     {
         for (uml::HostOf *host : {&alpha, &beta}) {
             host->boot();
-            const std::string config = R"({"root": "/run/data", "lost_after": ")" + std::to_string(limit.count()) + R"(s"})";
+            const std::string config = R"({"root": "/run/data", "deadline": "3s", "lost_after": ")" + std::to_string(limit.count()) +
+                                       R"(s", "store": {"plugin": "nfs"}, "plugin_folders": [")" +
+                                       ::getenv("LITBUILD_PLUGIN_DIR") + R"("]})";
             BOOST_REQUIRE(host->run("echo " + uml::quoted(config) + " >/run/config.json").status == 0);
         }
     }
@@ -116,6 +118,16 @@ BOOST_AUTO_TEST_CASE(hosts_share_their_builds)
     BOOST_TEST(text(status(alpha, first), "path") == "/run/data/contoso/logs/archive/1");
     good(alpha, "litbuild restore contoso 1");
     BOOST_TEST(text(status(beta, first), "path") == "/run/data/contoso/logs/1");
+
+    // A server that does not answer holds up nobody longer than his deadline, and when it is back, work goes on.
+    world.server.freeze();
+    const auto asked_at = litbuild::Clock::now();
+    const uml::Result unanswered = beta.call("litbuild list contoso; echo status $?");
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(litbuild::Clock::now() - asked_at);
+    world.server.thaw();
+    std::printf("a server that stands still: %ld ms: %s\n", static_cast<long>(waited.count()), unanswered.output.c_str());
+    BOOST_TEST(unanswered.output.find("/run/data: has not answered for ") != std::string::npos, unanswered.output);
+    good(beta, "litbuild list contoso");
 
     // A clock that is an hour off, either way, is nobody's end.
     good(alpha, "date -s '+1 hour'");

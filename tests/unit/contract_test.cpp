@@ -5,7 +5,7 @@
 
 #include "plugins.hpp"
 
-// What minor version 1.1 added, over the edge and back: the class behind its C table behind the engine's adapter.
+// What minor versions 1.1 and 1.2 added, over the edge and back: the class behind its C table behind the engine's adapter.
 
 using namespace litbuild;
 
@@ -41,6 +41,12 @@ struct Told : BuildStore {
             if (!each(change)) return;
         throw Error(Code::not_found, "nobody had enough");
     }
+    std::chrono::nanoseconds age(const Call &, const BuildName &, std::string_view name) override
+    {
+        if (name != ".control/beat") throw Error(Code::denied, "told: cannot be written to");
+        return std::chrono::milliseconds(1500);
+    }
+    std::chrono::milliseconds as_of() const override { return std::chrono::milliseconds(250); }
 };
 
 std::shared_ptr<BuildStore> imported(const lb_store &table)
@@ -137,4 +143,22 @@ BOOST_AUTO_TEST_CASE(an_older_table_has_neither)
                "unsupported; plugin told: 'examine' is not supported");
     BOOST_TEST(failure([&] { store->watch(Call(), "contoso", [](const Change &) { return true; }); }) ==
                "unsupported; plugin told: 'watch' is not supported");
+}
+
+BOOST_AUTO_TEST_CASE(ages_come_home)
+{
+    const auto store = imported(StoreOf<Told>::table);
+    BOOST_TEST((store->age(Call(), {"contoso", 1}, ".control/beat") == std::chrono::milliseconds(1500)));
+    BOOST_TEST(failure([&] { store->age(Call(), {"contoso", 1}, "other"); }) == "denied; told: cannot be written to");
+    BOOST_TEST((store->as_of() == std::chrono::milliseconds(250)));
+}
+
+BOOST_AUTO_TEST_CASE(a_table_of_1_1_has_no_ages)
+{
+    lb_store older = StoreOf<Told>::table;
+    older.struct_size = offsetof(lb_store, age);
+    const auto store = imported(older);
+    BOOST_TEST(failure([&] { store->age(Call(), {"contoso", 1}, ".control/beat"); }) ==
+               "unsupported; plugin told: 'age' is not supported");
+    BOOST_TEST(store->as_of().count() == 0);
 }

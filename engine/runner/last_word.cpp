@@ -17,9 +17,16 @@ using namespace std::chrono_literals;
 using litbuild::Step;
 using litbuild::linux_::Cgroup;
 
+std::vector<std::string> Supervisor::groups_to_read() const
+{
+    std::vector<std::string> out = setup_.groups;
+    out.insert(out.end(), setup_.own_groups.begin(), setup_.own_groups.end());
+    return out;
+}
+
 bool Supervisor::ran_out_of_memory() const
 {
-    for (const std::string &group : setup_.groups) {
+    for (const std::string &group : groups_to_read()) {
         for (const char *file : {"/memory.events", "/memory.oom_control"}) {
             const std::string text = litbuild::linux_::slurp((group + file).c_str()).value_or("");
             const size_t at = text.find("oom_kill ");
@@ -45,7 +52,7 @@ object Supervisor::usage() const
         std::from_chars(text.data(), text.data() + text.size(), peak);
         return peak;
     };
-    for (const std::string &group : setup_.groups) {
+    for (const std::string &group : groups_to_read()) {
         if (const int64_t peak = peak_of(group + "/pids.peak"); peak > 0) out["peak_processes"] = peak;
         for (const char *file : {"/memory.peak", "/memory.max_usage_in_bytes"}) {
             const int64_t peak = peak_of(group + file);

@@ -21,11 +21,14 @@ using litbuild::Code;
 using litbuild::Error;
 using litbuild::linux_::Descriptor;
 
-void say(int ready, const std::string &word)
+/// The first word counts; who is told nothing more.
+void say(runner::Setup &setup, const std::string &word)
 {
-    if (ready < 0) return;
-    (void)!::write(ready, word.data(), word.size());
-    ::close(ready);
+    if (!setup.ready_file.empty())
+        setup.ready_fd = ::open(setup.ready_file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    setup.ready_file.clear();
+    const Descriptor ready(std::exchange(setup.ready_fd, -1));
+    if (ready) (void)!::write(ready.get(), word.data(), word.size());
 }
 
 /// Writes a new file; `exclusive` where it must not be there yet.
@@ -107,8 +110,7 @@ int run(runner::Setup &setup)
     if (!error && detail.is_object()) journal.detail() = detail.as_object();
     runner::Supervisor supervisor(setup, journal, folder.get());
     supervisor.begin();
-    say(setup.ready_fd, "ok\n" + lines);
-    setup.ready_fd = -1;
+    say(setup, "ok\n" + lines);
     return supervisor.run();
 }
 
@@ -124,7 +126,7 @@ int main(int argc, char **argv)
         return run(setup);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "%s\n", e.what());
-        say(setup.ready_fd, std::string("error ") + e.what() + "\n");
+        say(setup, std::string("error ") + e.what() + "\n");
         return 125;
     }
 }

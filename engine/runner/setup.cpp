@@ -60,8 +60,10 @@ Milliseconds time_of(const boost::json::object &from, const char *key)
 Setup read_environment()
 {
     Setup out;
-    if (const std::string fd = take("LITBUILD_RUNNER_READY"); !fd.empty()) {
-        std::from_chars(fd.data(), fd.data() + fd.size(), out.ready_fd);
+    if (const std::string ready = take("LITBUILD_RUNNER_READY"); ready.starts_with('/')) {
+        out.ready_file = ready;
+    } else if (!ready.empty()) {
+        std::from_chars(ready.data(), ready.data() + ready.size(), out.ready_fd);
         if (out.ready_fd >= 0) ::fcntl(out.ready_fd, F_SETFD, FD_CLOEXEC);
     }
     const std::string launcher = take("LITBUILD_RUNNER_LAUNCHER");
@@ -71,6 +73,7 @@ Setup read_environment()
     out.kill_group = take("LITBUILD_RUNNER_KILL_GROUP");
     out.pid_namespace = take("LITBUILD_RUNNER_ISOLATION") == "pid-namespace";
     out.groups = split(take("LITBUILD_RUNNER_GROUPS"), ':');
+    out.own_groups = split(take("LITBUILD_RUNNER_OWN_GROUPS"), ':');
     for (const std::string &limit : split(take("LITBUILD_RUNNER_RLIMITS"), ';')) {
         const size_t equals = limit.find('=');
         if (equals == std::string::npos) continue;

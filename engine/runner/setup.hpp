@@ -1,7 +1,8 @@
 // What the runner is to do: the spec out of build.json, and what its controller tells it in the environment.
 //
 // Variables of the controller, all optional; none reaches the steps:
-//   LITBUILD_RUNNER_READY       descriptor for the runner's word: "ok\n" and the lines below, or "error SENTENCE\n"
+//   LITBUILD_RUNNER_READY       descriptor for the runner's word: "ok\n" and the lines below, or "error SENTENCE\n"; or the
+//                               absolute path of a file to be made with it
 //   LITBUILD_RUNNER_LAUNCHER    pid of the launching process, whose child this is: go on in a child, so that it has none to
 //                               wait for, and do nothing where it is gone: others have seen that and said that nothing ran
 //   LITBUILD_RUNNER_TOKEN       the controller's token; lines "KEY N" are added: pid, start, adopter (who gets the orphans
@@ -10,6 +11,8 @@
 //   LITBUILD_RUNNER_DETAIL      JSON object for the status
 //   LITBUILD_RUNNER_KILL_GROUP  folder of a version 2 control group that holds the steps and may be killed as one
 //   LITBUILD_RUNNER_GROUPS      folders, ':' between them, of control groups that each step is put into
+//   LITBUILD_RUNNER_OWN_GROUPS  folders, ':' between them, of control groups that the runner itself lies in together with all
+//                               of the build: they are read, and nothing else
 //   LITBUILD_RUNNER_ISOLATION   "pid-namespace": each step in a pid namespace of its own
 //   LITBUILD_RUNNER_RLIMITS     "nproc=N;as=BYTES;cpu=SECONDS"
 #pragma once
@@ -54,11 +57,13 @@ struct Setup {
 
     int ready_fd = -1;
     pid_t launcher = 0;
+    std::string ready_file;
     std::string token;
     std::string detail;
     std::string kill_group;
     bool pid_namespace = false;
     std::vector<std::string> groups;
+    std::vector<std::string> own_groups;
     std::vector<Rlimit> rlimits;
 
     std::string object() const { return team + "/" + std::to_string(runid); }

@@ -83,6 +83,7 @@ private:
     void write(const char *type, boost::json::object members, Journal::Sync sync);
     int last_word();
     boost::json::object usage() const;
+    std::vector<std::string> groups_to_read() const;
     bool ran_out_of_memory() const;
 
     const Setup &setup_;

@@ -1,0 +1,335 @@
+// The plugin container: each build in a container of its own. See README.md.
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include <litbuild/export.hpp>
+#include <litbuild/version.hpp>
+
+#include "launching.hpp"
+
+namespace container {
+
+using namespace litbuild;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An engine that was restarted is back within this; who is away for longer is told as away.
+constexpr auto patience_with_engine = 2s;
+/// Beyond its plan, for the runner's last word.
+constexpr auto patience_with_runner = 5s;
+
+std::string short_id(const std::string &id) { return id.substr(0, 12); }
+
+std::string described(const Container &found) { return found.name + " (" + short_id(found.id) + ")"; }
+
+std::string exit_text(int64_t code)
+{
+    std::string out = "exit code " + std::to_string(code);
+    const int signal = code > 128 && code < 128 + NSIG ? static_cast<int>(code - 128) : 0;
+    if (const char *name = signal > 0 ? ::sigabbrev_np(signal) : nullptr) out += " (as by signal " + std::to_string(signal) + ", SIG" + name + ")";
+    return out;
+}
+
+std::string memory_text(const Container &found)
+{
+    const std::string limit = std::to_string(found.memory / (1024 * 1024)) + " MiB";
+    if (found.out_of_memory) return "; it ran out of memory" + (found.memory > 0 ? " (its limit is " + limit + ")" : std::string());
+    if (found.exit_code == 128 + SIGKILL && found.memory > 0)
+        return "; its memory limit is " + limit + ", and what goes over that is ended so";
+    return "";
+}
+
+void pause(const Call &call, std::chrono::milliseconds time)
+{
+    pollfd wait{call.cancel_fd(), POLLIN, 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.left(time));
+    ::poll(&wait, 1, static_cast<int>(std::min(left, time).count()));
+}
+
+}  // namespace
+
+class ContainerProcess final : public ProcessController {
+public:
+    ContainerProcess(const Host &host, std::string_view config)
+        : host_(host), settings_(read_settings(config)), api_(settings_.engine, settings_.patience)
+    {
+    }
+
+    uint64_t capabilities() const override { return LB_PROCESS_ATOMIC_KILL; }
+
+    std::string launch(const Call &call, const LaunchSpec &spec) override
+    {
+        const Token token = container::launch(call, api_, settings_, spec);
+        if (settings_.remove == Remove::on_success) sweep(call);
+        return token.text();
+    }
+
+    Probe probe(const Call &call, const std::string &text) override
+    {
+        const Token token = Token::parse(text);
+        try {
+            return look(call, token);
+        } catch (const Unreachable &e) {
+            Probe out;
+            out.evidence = e.what();
+            return out;
+        }
+    }
+
+    Probe wait(const Call &call, const std::string &text) override
+    {
+        const Token token = Token::parse(text);
+        Probe out;
+        for (;;) {
+            try {
+                out = look(call, token);
+                if (out.life == Life::gone || call.expired()) break;
+                const std::optional<Container> found = find(call, token);
+                if (found && api_.wait(call, found->id)) continue;
+                if (found && call.expired()) break;
+            } catch (const Unreachable &e) {
+                out = Probe();
+                out.evidence = e.what();
+            }
+            if (call.cancelled()) throw Error(Code::cancelled, "container " + token.name + ": cancelled");
+            if (call.expired()) break;
+            pause(call, 200ms);
+        }
+        return out;
+    }
+
+    StopReport stop(const Call &call, const std::string &text, const std::string &uuid, std::span<const StopStep> plan) override
+    {
+        Token token;
+        if (!text.empty()) token = Token::parse(text);
+        if (!text.empty() && token.uuid != uuid) throw Error(Code::corrupt, "token: is of another build (" + token.uuid + ")");
+        token.uuid = uuid;
+        Stop stop{call, token, plan};
+        const Clock::time_point begin = Clock::now();
+        Clock::time_point away{};
+        for (;;) {
+            try {
+                attempt(stop);
+                break;
+            } catch (const Unreachable &e) {
+                // Its runner hears of the request through the folder and needs no engine; whether it does, its status tells.
+                if (away == Clock::time_point{}) away = Clock::now();
+                if (call.expired() || Clock::now() - away > patience_with_engine) {
+                    host_.log(LB_LOG_WARNING, e.what());
+                    stop.report.outcome = text.empty() ? StopOutcome::incomplete : StopOutcome::requested;
+                    break;
+                }
+                if (call.cancelled()) throw Error(Code::cancelled, "container " + token.name + ": cancelled; the request stands");
+                pause(call, 100ms);
+            }
+        }
+        stop.report.took = Clock::now() - begin;
+        return std::move(stop.report);
+    }
+
+private:
+    struct Stop {
+        const Call &call;
+        const Token &token;
+        std::span<const StopStep> plan;
+        StopReport report{};
+        bool seen_alive = false;
+        Clock::time_point asked{};   ///< its runner, to look at the request
+    };
+
+    // ------------------------------------------------------------------------------------------- identity
+
+    /// The container of the token's build, by its label and not by its name. Throws Code::corrupt where the token names
+    /// another's.
+    std::optional<Container> find(const Call &call, const Token &token) const
+    {
+        std::string id = token.id;
+        if (id.empty()) {
+            const std::vector<std::string> found = api_.list(call, std::string(label::uuid) + "=" + token.uuid);
+            if (found.empty()) return std::nullopt;
+            id = found.front();
+        }
+        std::optional<Container> out = api_.inspect(call, id);
+        if (out && out->label(label::uuid) != token.uuid)
+            throw Error(Code::corrupt, "token: its container " + described(*out) + " is of " + owner_of(*out));
+        return out;
+    }
+
+    static bool was_started_again(const Token &token, const Container &found)
+    {
+        return !token.started.empty() && !found.started.empty() && found.started != token.started;
+    }
+
+    /// Where no such container is: whether that is the engine to know. Throws Unreachable.
+    void check_same_engine(const Call &call, const Token &token) const
+    {
+        if (token.kept_in.empty()) return;
+        const std::string folder = api_.folder(call);
+        if (folder.empty() || token.kept_in.starts_with(folder + "/")) return;
+        throw Unreachable(Code::unavailable, api_.object() + ": another container engine answers there now (it keeps its containers in " +
+                                                 folder + "), and the build's is not to be asked");
+    }
+
+    Probe look(const Call &call, const Token &token) const
+    {
+        Probe out;
+        const std::optional<Container> found = find(call, token);
+        if (!found) {
+            check_same_engine(call, token);
+            out.life = Life::gone;
+            out.evidence = gone_text(call, token, out);
+            return out;
+        }
+        const std::string object = "its container " + described(*found);
+        if (was_started_again(token, *found)) {
+            out.life = Life::gone;
+            out.evidence = object + " was started again at " + found->started + "; what ran in it since " + token.started + " has ended";
+            return out;
+        }
+        if (found->state == "created") {
+            out.life = Life::queued;
+            out.evidence = object + " is made and not started";
+            return out;
+        }
+        if (!found->is_ended()) {
+            out.life = Life::alive;
+            out.evidence = object + " is " + found->state;
+            return out;
+        }
+        out.life = Life::gone;
+        out.exit_code = static_cast<int>(found->exit_code);
+        out.evidence = object + " ended at " + found->ended + " with " + exit_text(found->exit_code) + memory_text(*found) +
+                       (found->error.empty() ? "" : "; " + found->error);
+        return out;
+    }
+
+    std::string gone_text(const Call &call, const Token &token, Probe &probe) const
+    {
+        std::string out = "its container " + token.name + (token.id.empty() ? "" : " (" + short_id(token.id) + ")") + " is gone";
+        if (!token.name.empty())
+            if (const std::optional<Container> other = api_.inspect(call, token.name)) out += "; its name is now that of " + owner_of(*other);
+        if (token.id.empty()) return out;
+        try {
+            const std::optional<int64_t> code = api_.remembered_exit(call, token.id);
+            if (!code) return out;
+            probe.exit_code = static_cast<int>(*code);
+            out += "; it ended with " + exit_text(*code);
+        } catch (const Error &) {
+            // What the engine remembers is more than it owes.
+        }
+        return out;
+    }
+
+    // ----------------------------------------------------------------------------------------------- stop
+
+    void attempt(Stop &stop) const
+    {
+        const Token &token = stop.token;
+        const std::optional<Container> found = find(stop.call, token);
+        stop.report.mechanism = "runner";
+        if (!found) check_same_engine(stop.call, token);
+        if (!found || was_started_again(token, *found)) {
+            stop.report.outcome = stop.seen_alive ? StopOutcome::done : StopOutcome::already;
+            return;
+        }
+        if (found->state == "created") {
+            api_.remove(stop.call, found->id);
+            stop.report.outcome = StopOutcome::already;
+            return;
+        }
+        if (found->is_ended()) {
+            tidy(*found);
+            stop.report.outcome = stop.seen_alive ? StopOutcome::done : StopOutcome::already;
+            return;
+        }
+        stop.seen_alive = true;
+        if (found->state == "paused") api_.unpause(stop.call, found->id);
+        if (ask(stop, found->id) || end(stop, found->id)) {
+            stop.report.outcome = StopOutcome::done;
+            tidy(found->id);
+        }
+    }
+
+    /// Makes the runner look at the request, and waits for its end. False: it did not end in time.
+    bool ask(Stop &stop, const std::string &id) const
+    {
+        if (stop.asked == Clock::time_point{}) {
+            if (!api_.kill(stop.call, id, SIGTERM)) return true;
+            stop.asked = Clock::now();
+        }
+        Clock::time_point until = stop.asked + patience_with_runner;
+        for (const StopStep &step : stop.plan) until += step.grace;
+        return api_.wait(stop.call.at_most(until - Clock::now()), id);
+    }
+
+    /// The guarantee: with its first process the kernel ends all of the container.
+    bool end(Stop &stop, const std::string &id) const
+    {
+        const auto grace = stop.plan.empty() ? std::chrono::nanoseconds(10s) : std::max<std::chrono::nanoseconds>(stop.plan.back().grace, 1s);
+        // A stop whose time is up still ends what it has begun to.
+        const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(grace);
+        stop.report.mechanism = "container";
+        stop.report.killed = processes(call, id).size();
+        if (!api_.kill(call, id, SIGKILL) || api_.wait(call, id)) return true;
+        stop.report.outcome = StopOutcome::incomplete;
+        stop.report.survivors = processes(Call::within(5s), id);
+        return false;
+    }
+
+    /// None where they cannot be listed.
+    std::vector<ProcessInfo> processes(const Call &call, const std::string &id) const
+    {
+        try {
+            return api_.processes(call, id);
+        } catch (const Error &) {
+            return {};
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------- removal
+
+    void tidy(const std::string &id) const
+    {
+        try {
+            if (const std::optional<Container> found = api_.inspect(Call::within(10s), id)) tidy(*found);
+        } catch (const Error &e) {
+            host_.log(LB_LOG_WARNING, e.what());
+        }
+    }
+
+    /// Removes it if its own policy says so. 143: it was stopped, as it was asked to be.
+    void tidy(const Container &ended) const
+    {
+        if (!ended.is_ended()) return;
+        const std::string &policy = ended.label(label::remove);
+        const bool good = ended.exit_code == 0 || ended.exit_code == 128 + SIGTERM;
+        if (policy != "always" && !(policy == "on success" && good)) return;
+        try {
+            api_.remove(Call::within(10s), ended.id);
+        } catch (const Error &e) {
+            host_.log(LB_LOG_WARNING, e.what());
+        }
+    }
+
+    /// Where containers outlive their builds, each launch removes what others have left to be removed.
+    void sweep(const Call &call) const
+    {
+        try {
+            const Call little = call.at_most(10s);
+            for (const std::string &id : api_.list(little, std::string(label::remove) + "=on success", "exited"))
+                if (const std::optional<Container> found = api_.inspect(little, id)) tidy(*found);
+        } catch (const Error &e) {
+            host_.log(LB_LOG_WARNING, e.what());
+        }
+    }
+
+    Host host_;
+    Settings settings_;
+    Api api_;
+};
+
+}  // namespace container
+
+LITBUILD_PLUGIN("container", LITBUILD_VERSION, litbuild::ProcessOf<container::ContainerProcess>)

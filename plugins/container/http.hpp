@@ -1,0 +1,47 @@
+// One request to a container engine, over HTTP.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <litbuild/call.hpp>
+
+#include "endpoint.hpp"
+
+namespace container {
+
+/// The engine could not be asked, or did not answer to the end: whether it did what it was asked for is not known.
+class Unreachable final : public litbuild::Error {
+public:
+    using Error::Error;
+};
+
+enum class Verb { get, post, remove };
+
+struct Answer {
+    unsigned status = 0;
+    std::string body;
+    std::string api_version;   ///< header Api-Version; empty: none
+    std::string server;        ///< header Server
+};
+
+/// Threads: any. Each request has a connection of its own.
+class Http {
+public:
+    /// Reads the files of TLS. Throws where they are no good.
+    explicit Http(Endpoint endpoint);
+    ~Http();
+
+    const std::string &object() const noexcept { return endpoint_.text; }
+    /// `body` is JSON; empty: none. Throws Unreachable, Code::denied where the socket may not be used, or what
+    /// Call::check throws.
+    Answer ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
+
+private:
+    struct Secure;
+
+    Endpoint endpoint_;
+    std::unique_ptr<Secure> secure_;   ///< null: no TLS
+};
+
+}  // namespace container

@@ -1,5 +1,7 @@
 #include "api.hpp"
 
+#include <poll.h>
+
 #include <charconv>
 
 #include <boost/json.hpp>
@@ -143,6 +145,7 @@ std::string Api::version(const Call &call) const
         throw Error(Code::unsupported, object() + ": its API is of version " + text_of(*theirs) + "; " + text_of(least) +
                                            " or newer is needed");
     const std::lock_guard lock(mutex_);
+    is_podman_ = answer.server.starts_with("Libpod");
     return version_ = "/v" + text_of(std::min(*theirs, newest));
 }
 
@@ -175,6 +178,25 @@ Answer Api::good(const Call &call, Verb verb, const std::string &target, const s
     return answer;
 }
 
+/// A question that Podman answers with a fault of its own where a container goes away while it looks is asked again.
+Answer Api::answer_to(const Call &call, const std::string &target) const
+{
+    for (int attempt = 1;; ++attempt) {
+        try {
+            return good(call, Verb::get, target);
+        } catch (const Refusal &e) {
+            if (e.status() < 500 || attempt == 4) throw;
+        }
+        ::poll(nullptr, 0, 20 * attempt);
+    }
+}
+
+bool Api::is_podman() const
+{
+    const std::lock_guard lock(mutex_);
+    return is_podman_;
+}
+
 void Api::refuse(const Answer &answer) const
 {
     const std::string sentence = said(answer);
@@ -205,7 +227,7 @@ std::optional<Container> Api::inspect(const Call &call, const std::string &id) c
 {
     Answer answer;
     try {
-        answer = good(call, Verb::get, "/containers/" + encoded(id) + "/json");
+        answer = answer_to(call, "/containers/" + encoded(id) + "/json");
     } catch (const Refusal &e) {
         if (e.status() == 404) return std::nullopt;
         throw;
@@ -284,7 +306,7 @@ std::vector<std::string> Api::list(const Call &call, const std::string &label, c
 {
     json::object wanted = {{"label", json::array{label}}};
     if (!state.empty()) wanted["status"] = json::array{state};
-    const json::value found = parse(good(call, Verb::get, "/containers/json?all=1&filters=" + filters(wanted)).body);
+    const json::value found = parse(answer_to(call, "/containers/json?all=1&filters=" + filters(wanted)).body);
     std::vector<std::string> out;
     if (found.is_array())
         for (const json::value &each : found.as_array())
@@ -294,7 +316,10 @@ std::vector<std::string> Api::list(const Call &call, const std::string &label, c
 
 std::vector<litbuild::ProcessInfo> Api::processes(const Call &call, const std::string &id) const
 {
-    const json::value found = parse(good(call, Verb::get, "/containers/" + id + "/top?ps_args=" + encoded("-eo pid,stat,args")).body);
+    // Docker gives this to the host's ps; Podman names the columns itself, or runs the ps of the image, which may have none.
+    version(call.at_most(patience_));
+    const std::string columns = is_podman() ? "hpid,state,args" : "-eo pid,stat,args";
+    const json::value found = parse(answer_to(call, "/containers/" + id + "/top?ps_args=" + encoded(columns)).body);
     std::vector<litbuild::ProcessInfo> out;
     const json::value *rows = member(found, {"Processes"});
     if (!rows || !rows->is_array()) return out;
@@ -315,7 +340,7 @@ std::vector<litbuild::ProcessInfo> Api::processes(const Call &call, const std::s
 
 std::string Api::output(const Call &call, const std::string &id) const
 {
-    const std::string framed = good(call, Verb::get, "/containers/" + id + "/logs?stdout=1&stderr=1&tail=20").body;
+    const std::string framed = answer_to(call, "/containers/" + id + "/logs?stdout=1&stderr=1&tail=20").body;
     // Each piece stands behind eight bytes: which stream, three zeroes, its length.
     std::string out;
     size_t at = 0;
@@ -333,7 +358,7 @@ std::string Api::output(const Call &call, const std::string &id) const
 bool Api::has_image(const Call &call, const std::string &image) const
 {
     try {
-        good(call, Verb::get, "/images/" + encoded(image) + "/json");
+        answer_to(call, "/images/" + encoded(image) + "/json");
         return true;
     } catch (const Refusal &e) {
         if (e.status() == 404) return false;
@@ -360,7 +385,7 @@ void Api::pull(const Call &call, const std::string &image) const
     }
 }
 
-json::value Api::info(const Call &call) const { return parse(good(call, Verb::get, "/info").body); }
+json::value Api::info(const Call &call) const { return parse(answer_to(call, "/info").body); }
 
 std::string Api::folder(const Call &call) const { return text(info(call), {"DockerRootDir"}); }
 
@@ -377,8 +402,13 @@ bool Api::is_rootless(const Call &call) const
 std::optional<int64_t> Api::remembered_exit(const Call &call, const std::string &id) const
 {
     const json::object wanted = {{"container", json::array{id}}, {"event", json::array{"die", "died"}}};
-    const std::string now = std::to_string(litbuild::now() / 1'000'000'000);
-    const std::string body = good(call, Verb::get, "/events?since=0&until=" + now + "&filters=" + filters(wanted)).body;
+    // Docker ends at a time, to the nanosecond, and at no other wish; Podman at this wish, and at no fraction of a second.
+    const litbuild::Timestamp now = litbuild::now();
+    std::string fraction = std::to_string(now % 1'000'000'000);
+    fraction.insert(0, 9 - fraction.size(), '0');
+    version(call.at_most(patience_));
+    const std::string until = is_podman() ? "&stream=false" : "&until=" + std::to_string(now / 1'000'000'000) + "." + fraction;
+    const std::string body = answer_to(call, "/events?since=1" + until + "&filters=" + filters(wanted)).body;
     std::optional<int64_t> out;
     size_t at = 0;
     while (at < body.size()) {

@@ -79,6 +79,8 @@ public:
 private:
     Answer ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
     Answer good(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
+    Answer answer_to(const litbuild::Call &call, const std::string &target) const;
+    bool is_podman() const;
     boost::json::value info(const litbuild::Call &call) const;
     std::string version(const litbuild::Call &call) const;
     [[noreturn]] void refuse(const Answer &answer) const;
@@ -88,6 +90,7 @@ private:
     std::chrono::milliseconds patience_;
     mutable std::mutex mutex_;
     mutable std::string version_;   ///< "/v1.41"; empty: to be asked
+    mutable bool is_podman_ = false;
 };
 
 }  // namespace container

@@ -17,6 +17,8 @@ namespace {
 
 /// An engine that was restarted is back within this; who is away for longer is told as away.
 constexpr auto patience_with_engine = 2s;
+/// Of those who only want to know: an engine that hangs must not hold up who reads a status.
+constexpr auto patience_with_questions = 10s;
 /// Beyond its plan, for the runner's last word.
 constexpr auto patience_with_runner = 5s;
 
@@ -70,7 +72,7 @@ public:
     {
         const Token token = Token::parse(text);
         try {
-            return look(call, token);
+            return look(call.at_most(patience_with_questions), token);
         } catch (const Unreachable &e) {
             Probe out;
             out.evidence = e.what();
@@ -81,23 +83,21 @@ public:
     Probe wait(const Call &call, const std::string &text) override
     {
         const Token token = Token::parse(text);
-        Probe out;
-        for (;;) {
-            try {
-                out = look(call, token);
-                if (out.life == Life::gone || call.expired()) break;
+        try {
+            Probe out = look(call, token);
+            while (out.life != Life::gone && !call.expired()) {
                 const std::optional<Container> found = find(call, token);
-                if (found && api_.wait(call, found->id)) continue;
-                if (found && call.expired()) break;
-            } catch (const Unreachable &e) {
-                out = Probe();
-                out.evidence = e.what();
+                if (found && !api_.wait(call, found->id)) break;
+                out = look(call, token);
             }
-            if (call.cancelled()) throw Error(Code::cancelled, "container " + token.name + ": cancelled");
-            if (call.expired()) break;
-            pause(call, 200ms);
+            if (out.life == Life::gone) tidy(token.id);
+            return out;
+        } catch (const Unreachable &e) {
+            // Whether the build has ended stands in its folder, and who waits looks there.
+            Probe out;
+            out.evidence = e.what();
+            return out;
         }
-        return out;
     }
 
     StopReport stop(const Call &call, const std::string &text, const std::string &uuid, std::span<const StopStep> plan) override
@@ -292,6 +292,7 @@ private:
 
     void tidy(const std::string &id) const
     {
+        if (id.empty()) return;
         try {
             if (const std::optional<Container> found = api_.inspect(Call::within(10s), id)) tidy(*found);
         } catch (const Error &e) {

@@ -188,7 +188,8 @@ private:
                 token_.id = api_.create(call_, token_.name, what);
                 return;
             } catch (const Refusal &e) {
-                if (e.status() == 409 && take_over()) return;
+                // Docker answers 409 to a name that is taken, and Podman 500.
+                if ((e.status() == 409 || e.status() >= 500) && take_over()) return;
                 if (e.status() != 404) throw;
                 if (pulled) throw Error(Code::invalid, "image " + quote(choice.image) + " is not there: " + e.what());
             } catch (const Unreachable &) {

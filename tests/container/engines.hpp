@@ -1,0 +1,230 @@
+// Real container engines, dockerd and podman, each with its own socket and folders, started by the test and ended by pid.
+#pragma once
+
+#include <sys/wait.h>
+
+#include <container/api.hpp>
+#include <container/launching.hpp>
+
+#include "../support.hpp"
+
+namespace engines {
+
+using namespace support;
+using litbuild::Call;
+
+inline bool is_program(const char *name)
+{
+    for (const char *folder : {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"})
+        if (::access((std::string(folder) + name).c_str(), X_OK) == 0) return true;
+    return false;
+}
+
+/// Starts it in a session of its own, with its output in `log`.
+inline pid_t start(const std::vector<std::string> &words, const std::vector<std::string> &more_environment, const fs::path &log)
+{
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    ::setsid();
+    for (const std::string &each : more_environment) ::putenv(const_cast<char *>(each.c_str()));
+    const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
+    ::dup2(::open("/dev/null", O_RDONLY), 0);
+    ::dup2(out, 1);
+    ::dup2(out, 2);
+    for (int fd = 3; fd < 256; ++fd) ::close(fd);
+    std::vector<char *> argv;
+    for (const std::string &word : words) argv.push_back(const_cast<char *>(word.c_str()));
+    argv.push_back(nullptr);
+    ::execvp(argv[0], argv.data());
+    ::_exit(127);
+}
+
+/// Runs it to its end; false: it failed.
+inline bool run(const std::vector<std::string> &words, const std::vector<std::string> &more_environment, const fs::path &log)
+{
+    int status = 0;
+    const pid_t pid = start(words, more_environment, log);
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// One engine, with an image `localhost/busybox:1` made from this host's busybox, and `localhost/empty:1` with no file in it.
+class ContainerEngine {
+public:
+    explicit ContainerEngine(std::string name) : name_(std::move(name))
+    {
+        socket_ = (folder_.path() / "s.sock").string();
+        log_ = folder_.path() / "log";
+        if (name_ == "podman") write_podman_configuration();
+        begin();
+        make_images();
+    }
+    ~ContainerEngine()
+    {
+        try {
+            if (pid_ <= 0) begin();
+            for (const std::string &id : api().list(Call::within(20s), litbuild_label)) api().remove(Call::within(20s), id);
+        } catch (const std::exception &e) {
+            std::fprintf(stderr, "%s: %s\n", name_.c_str(), e.what());
+        }
+        end(SIGTERM);
+    }
+    ContainerEngine(const ContainerEngine &) = delete;
+    ContainerEngine &operator=(const ContainerEngine &) = delete;
+
+    /// Why it cannot be run here; empty: it can.
+    static std::string missing(const std::string &name)
+    {
+        if (::geteuid() != 0) return "an engine of its own is started by root";
+        for (const char *program : {name == "docker" ? "dockerd" : "podman", "runc", "busybox", "tar"})
+            if (!is_program(program)) return std::string("there is no ") + program;
+        return "";
+    }
+
+    const std::string &name() const { return name_; }
+    std::string address() const { return "unix://" + socket_; }
+    const fs::path &folder() const { return folder_.path(); }
+    const container::Api &api() const
+    {
+        if (!api_) api_ = std::make_unique<container::Api>(container::Endpoint::parse(address()), 60s);
+        return *api_;
+    }
+    pid_t pid() const { return pid_; }
+
+    void kill_hard() { end(SIGKILL); }
+
+    /// Starts the daemon and waits until it answers. After a hard end dockerd's own child needs time to die.
+    void begin()
+    {
+        std::vector<std::string> words = {"podman", "system", "service", "--time=0", address()};
+        if (name_ == "docker") {
+            const std::string d = folder_.path().string();
+            words = {"dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+                     "-H", address(), "--data-root", d + "/data", "--exec-root", d + "/exec", "--pidfile", d + "/pid",
+                     "--storage-driver", "overlay2", "--live-restore"};
+            if (was_killed_) std::this_thread::sleep_for(3s);
+        }
+        pid_ = start(words, environment_, log_);
+        eventually((name_ + " answers").c_str(), [&] {
+            try {
+                api().list(Call::within(5s), litbuild_label);
+                return true;
+            } catch (const litbuild::Error &) {
+                if (::waitpid(pid_, nullptr, WNOHANG) != pid_) return false;
+                pid_ = start(words, environment_, log_);
+                std::this_thread::sleep_for(1s);
+                return false;
+            }
+        }, 60s);
+    }
+
+    size_t count_containers() const { return api().list(Call::within(30s), litbuild_label).size(); }
+
+    static constexpr const char *litbuild_label = container::label::uuid;
+
+private:
+    void end(int signal)
+    {
+        if (pid_ <= 0) return;
+        ::kill(pid_, signal);
+        ::waitpid(pid_, nullptr, 0);
+        pid_ = 0;
+        was_killed_ = signal == SIGKILL;
+    }
+
+    void write_podman_configuration()
+    {
+        const std::string d = folder_.path().string();
+        spill(folder_.path() / "containers.conf",
+              "[containers]\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=8192:8192\"]\nnetns = \"none\"\n"
+              "log_driver = \"k8s-file\"\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"
+              "tmp_dir = \"" + d + "/tmp\"\n[network]\nnetwork_backend = \"netavark\"\n");
+        spill(folder_.path() / "storage.conf",
+              "[storage]\ndriver = \"overlay\"\ngraphroot = \"" + d + "/data\"\nrunroot = \"" + d + "/run\"\n");
+        environment_ = {"CONTAINERS_CONF=" + d + "/containers.conf", "CONTAINERS_STORAGE_CONF=" + d + "/storage.conf"};
+    }
+
+    void make_images() const
+    {
+        const std::string d = folder_.path().string(), root = d + "/image";
+        fs::create_directories(root + "/bin");
+        for (const char *each : {"etc", "proc", "sys", "dev", "tmp"}) fs::create_directories(root + "/" + each);
+        fs::copy_file("/bin/busybox", root + "/bin/busybox");
+        spill(root + "/etc/passwd", "root:x:0:0::/:/bin/sh\n");
+        const bool good = run({"/bin/busybox", "--install", "-s", root + "/bin"}, {}, log_) && relink(root + "/bin") &&
+                          run({"tar", "-C", root, "-cf", d + "/busybox.tar", "."}, {}, log_) &&
+                          run({"tar", "-C", root, "-cf", d + "/empty.tar", "etc"}, {}, log_) && import("busybox") && import("empty");
+        if (!good) throw std::runtime_error(name_ + ": no image could be made: " + slurp(log_));
+    }
+
+    static bool relink(const fs::path &bin)
+    {
+        for (const fs::directory_entry &each : fs::directory_iterator(bin)) {
+            if (!each.is_symlink()) continue;
+            const fs::path link = each.path();
+            fs::remove(link);
+            fs::create_symlink("busybox", link);
+        }
+        return true;
+    }
+
+    bool import(const std::string &image) const
+    {
+        const std::string file = (folder_.path() / (image + ".tar")).string(), name = "localhost/" + image + ":1";
+        if (name_ == "docker") return run({"docker", "-H", address(), "import", file, name}, {}, log_);
+        return run({"podman", "import", "-q", file, name}, environment_, log_);
+    }
+
+    std::string name_;
+    TempRoot folder_;
+    std::string socket_;
+    fs::path log_;
+    std::vector<std::string> environment_;
+    pid_t pid_ = 0;
+    bool was_killed_ = false;
+    mutable std::unique_ptr<container::Api> api_;
+};
+
+/// Where builds of one engine are kept, and what starts them.
+class Room {
+public:
+    explicit Room(ContainerEngine &engine, boost::json::object more = {}) : engine_(engine)
+    {
+        more["engine"] = engine.address();
+        more.emplace("image", "localhost/busybox:1");
+        more.emplace("timeout", "60s");
+        config_.root = root_.path();
+        config_.plugin_folders = {::getenv("LITBUILD_PLUGIN_DIR")};
+        config_.process = {"container", boost::json::serialize(more)};
+        config_.deadline = 90s;
+        config_.log = [this](int, std::string_view line) { logged_ += std::string(line) + "\n"; };
+    }
+    litbuild::Engine open() const { return litbuild::Engine(config_); }
+    const fs::path &root() const { return root_.path(); }
+    const litbuild::Config &config() const { return config_; }
+    const std::string &logged() const { return logged_; }
+    ContainerEngine &engine() const { return engine_; }
+
+    container::Token token(const litbuild::Build &build) const
+    {
+        return container::Token::parse(slurp(build.path() / ".control/token"));
+    }
+    std::optional<container::Container> container_of(const litbuild::Build &build) const
+    {
+        return engine_.api().inspect(Call::within(30s), token(build).id);
+    }
+
+private:
+    ContainerEngine &engine_;
+    TempRoot root_;
+    litbuild::Config config_;
+    std::string logged_;
+};
+
+/// Processes on this host that bear the build's mark, wherever they are.
+inline size_t count_alive(const litbuild::Build &build)
+{
+    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0).size();
+}
+
+}  // namespace engines

@@ -1,0 +1,443 @@
+// The plugin container against real engines: one suite for dockerd and for podman.
+#define BOOST_TEST_MODULE container
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "container/engines.hpp"
+
+using namespace engines;
+using namespace litbuild;
+namespace json = boost::json;
+namespace data = boost::unit_test::data;
+
+namespace {
+
+const std::vector<std::string> both = {"docker", "podman"};
+
+/// One of each for the whole program.
+std::map<std::string, std::unique_ptr<ContainerEngine>> running;
+struct EndAll {
+    ~EndAll() { running.clear(); }
+};
+
+/// Null: it cannot be run here, and that was said.
+ContainerEngine *engine_named(const std::string &name)
+{
+    if (const std::string why = ContainerEngine::missing(name); !why.empty()) {
+        std::printf("SKIPPED: container/%s: %s\n", name.c_str(), why.c_str());
+        return nullptr;
+    }
+    std::unique_ptr<ContainerEngine> &found = running[name];
+    if (!found) found = std::make_unique<ContainerEngine>(name);
+    return found.get();
+}
+
+std::string log_of(const Build &build) { return slurp(build.path() / "log"); }
+
+}  // namespace
+
+BOOST_GLOBAL_FIXTURE(EndAll);
+
+#define ON_EACH_ENGINE(name) BOOST_DATA_TEST_CASE(name, data::make(both), engine_name)
+#define ENGINE_OR_SKIP                                   \
+    ContainerEngine *const chosen = engine_named(engine_name); \
+    if (!chosen) return;                                 \
+    ContainerEngine &engine = *chosen
+
+ON_EACH_ENGINE(steps_progress_and_log)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    const Build build = litbuild.launch("contoso", R"({"steps": [
+        {"name": "one", "command": ["sh", "-c", "echo first; echo progress 1/2 half >$LITBUILD_REPORT; sleep 0.7; echo $HOSTNAME >one"]},
+        {"name": "two", "command": ["sh", "-c", "echo second; cat one >two; id -u"]}]})");
+    std::string followed;
+    build.follow([&](std::string_view text) {
+        followed += text;
+        return true;
+    });
+    BOOST_TEST(followed == "first\nsecond\n" + std::to_string(::geteuid()) + "\n");
+    const Status status = build.wait(Call::within(60s));
+    BOOST_TEST(name(status.state) == "complete", status.error);
+    BOOST_TEST(status.exit_code.value_or(-1) == 0);
+    BOOST_TEST(status.steps.size() == 2u);
+    BOOST_TEST(fs::exists(build.path() / "two"));
+    BOOST_TEST(status.detail.find("\"containment\":\"container\"") != std::string::npos, status.detail);
+    std::string types;
+    for (uint64_t cursor = 0;;) {
+        const std::vector<Event> events = build.events(cursor, Call::within(5s));
+        if (events.empty()) break;
+        for (const Event &each : events) types += each.type + " ";
+        cursor = events.back().cursor;
+    }
+    BOOST_TEST(types == "queued running step_started progress step_ended step_started step_ended complete ");
+    // Removed with its end: that is the default.
+    eventually("the container is removed", [&] { return !room.container_of(build); });
+    // After the end nothing holds the folder.
+    const fs::path archived = build.archive();
+    BOOST_TEST(fs::exists(archived / "two"));
+    BOOST_TEST(fs::exists(build.restore() / "two"));
+}
+
+ON_EACH_ENGINE(what_a_build_may_do_in_there)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    const Build build = litbuild.launch("contoso", shell(
+        "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; touch /x 2>/dev/null || echo root is read-only; "
+        "echo : >/litbuild-runner 2>/dev/null || echo runner is read-only; echo t >/tmp/t && echo tmp is writable; "
+        "ls /sys/class/net; cat /proc/1/comm; readlink /proc/self/ns/pid; env | grep -c RUNNER_"));
+    BOOST_TEST(name(build.wait(Call::within(60s)).state) == "failed");
+    const std::string said = log_of(build);
+    for (const char *each : {"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "root is read-only\n",
+                             "runner is read-only\n", "tmp is writable\n", "\nlo\n", "litbuild-runner\n", "\n0\n"})
+        BOOST_TEST(said.find(each) != std::string::npos, each << " is not in: " << said);
+    char own[64] = {};
+    BOOST_TEST(::readlink("/proc/self/ns/pid", own, sizeof own - 1) > 0);
+    BOOST_TEST(said.find(own) == std::string::npos);
+}
+
+ON_EACH_ENGINE(exit_codes)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine, {{"remove", "on success"}});
+    const Engine litbuild = room.open();
+    const size_t before = engine.count_containers();
+    const auto end_of = [&](const std::string &script) {
+        const Build build = litbuild.launch("contoso", shell(script));
+        return build.wait(Call::within(60s));
+    };
+    const Status good = end_of("exit 0"), three = end_of("exit 3"), killed = end_of("kill -9 $$");
+    BOOST_TEST(name(good.state) == "complete");
+    BOOST_TEST(name(three.state) == "failed");
+    BOOST_TEST(three.exit_code.value_or(-1) == 3);
+    BOOST_TEST(three.error == "step 'script' exited with 3");
+    BOOST_TEST(name(killed.state) == "failed");
+    BOOST_TEST(killed.exit_code.value_or(-1) == 137);
+    BOOST_TEST(killed.error == "step 'script' was ended by signal 9 (SIGKILL), not sent by litbuild");
+    // The containers of those that failed are kept, with their exit codes; that of the good one goes with the next launch at
+    // the latest.
+    const Build last = litbuild.launch("contoso", shell("exit 3"));
+    last.wait(Call::within(60s));
+    eventually("three are left", [&] { return engine.count_containers() == before + 3; });
+    const std::optional<container::Container> kept = room.container_of(litbuild.build("contoso", 2));
+    BOOST_REQUIRE(kept.has_value());
+    eventually("it has ended", [&] { return room.container_of(litbuild.build("contoso", 2))->is_ended(); });
+    BOOST_TEST(room.container_of(litbuild.build("contoso", 2))->exit_code == 3);
+}
+
+ON_EACH_ENGINE(stop_within_grace)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    const Build build = litbuild.launch("contoso", shell("trap 'echo tidied; exit 0' TERM; touch up; while :; do sleep 0.1; done"));
+    until_file(build.path() / "up");
+    const StopResult result = build.stop({.by = "someone", .reason = "wrong input"});
+    BOOST_TEST(result.message == "Build id 1 has been stopped");
+    BOOST_TEST(result.report.mechanism == "runner");
+    const Status status = build.get_status();
+    BOOST_TEST(name(status.state) == "stopped");
+    BOOST_TEST(status.stopped_by == "someone");
+    BOOST_TEST(status.reason == "wrong input");
+    BOOST_TEST(log_of(build).find("tidied\n") != std::string::npos, log_of(build));
+    BOOST_TEST(count_alive(build) == 0u);
+    eventually("the container is removed", [&] { return !room.container_of(build); });
+    BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
+}
+
+ON_EACH_ENGINE(stop_of_a_tree_that_ignores_term)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    // Daemons in sessions of their own, one without its mark, all deaf.
+    const Build build = litbuild.launch("contoso", shell(
+        "trap '' TERM HUP INT; (setsid sh -c 'echo >daemon1; while :; do sleep 0.1; done' &) ; "
+        "(setsid env -i /bin/sh -c \"echo >$LITBUILD_PATH/daemon2; while :; do sleep 0.1; done\" &) ; "
+        "i=0; while [ $i -lt 20 ]; do sleep 1000 & i=$((i+1)); done; touch up; while :; do sleep 0.1; done"));
+    for (const char *file : {"daemon1", "daemon2", "up"}) until_file(build.path() / file);
+    const std::optional<container::Container> alive_now = room.container_of(build);
+    BOOST_REQUIRE(alive_now.has_value());
+    BOOST_TEST(engine.api().processes(Call::within(30s), alive_now->id).size() >= 24u);
+    const StopResult result = build.stop({.grace = 300ms});
+    BOOST_TEST((result.outcome == StopResult::Outcome::stopped), result.message);
+    BOOST_TEST(result.report.killed >= 23u);
+    BOOST_TEST(count_alive(build) == 0u);
+    BOOST_TEST(name(build.get_status().state) == "stopped");
+    eventually("the container is removed", [&] { return !room.container_of(build); });
+}
+
+ON_EACH_ENGINE(a_runner_that_does_not_answer_is_ended_by_the_engine)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    const Build build = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    until_file(build.path() / "up");
+    // Stopped by a signal from outside, the runner can do nothing at all.
+    pid_t runner = 0;
+    for (const linux_::Held &held : linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0))
+        if (linux_::command_of(held.pid).find("litbuild-runner") != std::string::npos) runner = held.pid;
+    BOOST_REQUIRE(runner > 0);
+    BOOST_REQUIRE(::kill(runner, SIGSTOP) == 0);
+    const StopResult result = build.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 1s}}});
+    BOOST_TEST((result.outcome == StopResult::Outcome::stopped), result.message);
+    BOOST_TEST(result.report.killed >= 2u);
+    BOOST_TEST(count_alive(build) == 0u);
+    BOOST_TEST(name(build.get_status().state) == "stopped");
+}
+
+ON_EACH_ENGINE(limits)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine, {{"limits", {{"processes", 200}, {"cpus", 0.5}}}});
+    const Engine litbuild = room.open();
+    const Build memory = litbuild.launch("contoso", shell("a=xxxxxxxxxxxxxxxx; while :; do a=$a$a; done", {{"limits", {{"memory", "24M"}}}}));
+    const Build processes = litbuild.launch("contoso", shell("i=0; while [ $i -lt 40 ]; do sleep 1000 & i=$((i+1)); done; echo all",
+                                                             {{"limits", {{"processes", 20}}}, {"linger", "0s"}}));
+    const Build time = litbuild.launch("contoso", shell("while :; do :; done", {{"limits", {{"cpu_time", "1s"}}}}));
+    Status status = memory.wait(Call::within(60s));
+    BOOST_TEST(name(status.state) == "failed");
+    BOOST_TEST(status.error == "step 'script' ran out of memory: the limit of the build was reached");
+    status = processes.wait(Call::within(60s));
+    BOOST_TEST(log_of(processes).find("can't fork") != std::string::npos, log_of(processes));
+    BOOST_TEST(status.detail.find(R"("processes":{"value":20,"by":"container"})") != std::string::npos, status.detail);
+    status = time.wait(Call::within(60s));
+    BOOST_TEST(status.error == "step 'script' used up its CPU time limit");
+}
+
+ON_EACH_ENGINE(who_is_killed_from_outside_is_told_as_lost_with_evidence)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    const auto lose = [&](const Engine &by) {
+        const Build build = by.launch("contoso", shell("touch up; sleep 1000", {{"limits", {{"memory", "64M"}}}}));
+        until_file(build.path() / "up");
+        engine.api().kill(Call::within(30s), room.token(build).id, SIGKILL);
+        eventually("it is gone", [&] {
+            const auto now = room.container_of(build);
+            return !now || now->is_ended();
+        });
+        return build;
+    };
+    // Where containers are removed with their end, the engine's memory of it is asked.
+    const Build removed = lose(litbuild);
+    eventually("it is removed", [&] { return !room.container_of(removed); });
+    Status status = removed.get_status();
+    BOOST_TEST(name(status.state) == "lost");
+    BOOST_TEST(status.error == "its container " + room.token(removed).name + " (" + room.token(removed).id.substr(0, 12) +
+                                   ") is gone; it ended with exit code 137 (as by signal 9, SIGKILL)");
+    Config keeping = room.config();
+    json::object process = json::parse(keeping.process.config).as_object();
+    process["remove"] = "never";
+    keeping.process.config = json::serialize(process);
+    const Engine other(keeping);
+    const Build kept = lose(other);
+    status = kept.get_status();
+    BOOST_TEST(name(status.state) == "lost");
+    BOOST_TEST(status.error.find("with exit code 137 (as by signal 9, SIGKILL); its memory limit is 64 MiB") != std::string::npos, status.error);
+    BOOST_TEST(kept.stop().message == "Build id 2 has been stopped");
+    BOOST_TEST(name(kept.get_status().state) == "stopped");
+}
+
+ON_EACH_ENGINE(paused_started_again_and_taken)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine, {{"remove", "never"}, {"name", "lb-{team}-{runid}"}});
+    const Engine litbuild = room.open();
+    const Build paused = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    until_file(paused.path() / "up");
+    BOOST_REQUIRE(run({"docker", "-H", engine.address(), "pause", room.token(paused).id}, {}, "/dev/null"));
+    BOOST_TEST(name(paused.get_status().state) == "running");
+    BOOST_TEST(paused.stop().message == "Build id 1 has been stopped");
+
+    // What somebody starts again is not the build's: its runner leaves at once, and the state stays what it was.
+    const Build again = litbuild.launch("contoso", shell("touch up; exec sleep 1000"));
+    until_file(again.path() / "up");
+    engine.api().kill(Call::within(30s), room.token(again).id, SIGKILL);
+    eventually("it has ended", [&] { return room.container_of(again)->is_ended(); });
+    engine.api().start(Call::within(30s), room.token(again).id);
+    Status status = again.get_status();
+    BOOST_TEST(name(status.state) == "lost");
+    BOOST_TEST(status.error.find("was started again at") != std::string::npos, status.error);
+    BOOST_TEST(again.stop().message == "Build id 2 has been stopped");
+
+    // A name that another build has: its container is not touched.
+    Room second(engine, {{"name", "lb-{team}-{runid}"}});
+    const Engine elsewhere = second.open();
+    try {
+        elsewhere.launch("contoso", shell("true"));
+        BOOST_ERROR("a name was given twice");
+    } catch (const Error &e) {
+        BOOST_TEST(name(e.code()) == "exists");
+        BOOST_TEST(std::string(e.what()) == "contoso/1: could not be started: " + engine.address() + ": the container name 'lb-contoso-1' is taken by contoso/1 (" +
+                                                uuid_of(paused) + ")");
+    }
+    BOOST_TEST(name(elsewhere.build("contoso", 1).get_status().state) == "error");
+
+    // A token that names another build's container stops nothing.
+    const Build victim = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    const Build forged = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    for (const Build &each : {victim, forged}) until_file(each.path() / "up");
+    container::Token token = room.token(forged);
+    const std::string true_text = token.text();
+    token.id = room.token(victim).id;
+    spill(forged.path() / ".control/token", token.text());
+    BOOST_CHECK_THROW(forged.stop(), Error);
+    BOOST_TEST(room.container_of(victim)->state == "running");
+    spill(forged.path() / ".control/token", true_text);
+    forged.stop();
+    victim.stop();
+}
+
+ON_EACH_ENGINE(a_launch_that_was_cut_short_is_found_by_its_label)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    // The runner keeps the token itself, so that a launching process that dies loses nothing.
+    const Build build = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    until_file(build.path() / "up");
+    const std::string id = room.token(build).id;
+    container::Token part = room.token(build);
+    part.id = part.started = part.kept_in = "";
+    spill(build.path() / ".control/token", part.text() + "pid 1\nstart 12345\n");
+    BOOST_TEST(name(build.get_status().state) == "running");
+    BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
+    eventually("the container is removed", [&] { return !engine.api().inspect(Call::within(30s), id); });
+    // And where there is no token at all.
+    const Build second = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    until_file(second.path() / "up");
+    const std::string second_id = room.token(second).id;
+    fs::remove(second.path() / ".control/token");
+    json::object document = json::parse(slurp(second.path() / "build.json")).as_object();
+    document["launcher"].as_object()["start"] = 1;
+    spill(second.path() / "build.json", json::serialize(document));
+    BOOST_TEST(name(second.get_status().state) == "running");
+    // Its runner hears of the request through the folder; the rest goes by the label.
+    BOOST_TEST(second.stop({}, Call::within(60s)).message == "Build id 2 has been stopped");
+    eventually("the container is removed", [&] { return !engine.api().inspect(Call::within(30s), second_id); });
+}
+
+ON_EACH_ENGINE(options_of_a_spec)
+{
+    ENGINE_OR_SKIP;
+    TempRoot raw;
+    ::chmod(raw.path().c_str(), 0755);
+    spill(raw.path() / "open/input", "raw data\n");
+    spill(raw.path() / "closed/secret", "s3cret-of-file\n");
+    fs::create_symlink("../closed", raw.path() / "open/way-out");
+    ::setenv("LBTEST_ALLOWED", "s3cret-of-variable", 1);
+    ::setenv("LBTEST_OTHER", "not for builds", 1);
+    const std::string open = (raw.path() / "open").string(), closed = (raw.path() / "closed").string();
+    Room room(engine, {{"mounts", {{{"source", open}, {"target", "/deployment"}}}},
+                       {"environment", {{"FROM_DEPLOYMENT", "yes"}}},
+                       {"allow", {{"mounts", json::array{open}}, {"users", json::array{"1000:*"}}, {"files", json::array{closed}},
+                                  {"variables", json::array{"LBTEST_ALLOWED"}}, {"images", json::array{"localhost/*"}}}}});
+    const Engine litbuild = room.open();
+    const auto with = [](json::object process) {
+        return shell("cat /raw/input /deployment/input; echo x >/raw/new || echo raw is read-only; echo $FROM_DEPLOYMENT $PLAIN; "
+                     "[ ${#A} = 14 ] && [ ${#B} = 18 ] && echo secrets are there",
+                     {{"process", std::move(process)}});
+    };
+    const Build good = litbuild.launch("contoso", with({{"mounts", {{{"source", open}, {"target", "/raw"}}}},
+                                                        {"environment", {{"A", {{"file", closed + "/secret"}}},
+                                                                         {"B", {{"variable", "LBTEST_ALLOWED"}}},
+                                                                         {"PLAIN", "plain"}}}}));
+    BOOST_TEST(name(good.wait(Call::within(60s)).state) == "complete", log_of(good));
+    BOOST_TEST(log_of(good).find("raw data\nraw data\n") == 0u, log_of(good));
+    for (const char *each : {"raw is read-only\n", "yes plain\n", "secrets are there\n"})
+        BOOST_TEST(log_of(good).find(each) != std::string::npos, log_of(good));
+    // Nothing of what the folder keeps, and nothing that was logged, holds a secret.
+    for (const fs::directory_entry &each : fs::recursive_directory_iterator(good.path()))
+        if (each.is_regular_file()) BOOST_TEST(slurp(each.path()).find("s3cret") == std::string::npos, each.path());
+    BOOST_TEST(room.logged().find("s3cret") == std::string::npos);
+
+    const auto refused = [&](json::object process, Code code, const std::string &sentence) {
+        try {
+            litbuild.launch("contoso", with(std::move(process)));
+            BOOST_ERROR("was allowed: " << sentence);
+        } catch (const Error &e) {
+            BOOST_TEST(name(e.code()) == name(code), e.what());
+            BOOST_TEST(std::string(e.what()).find(sentence) != std::string::npos, e.what());
+        }
+    };
+    refused({{"mounts", {{{"source", "/"}, {"target", "/raw"}}}}}, Code::denied, "process: mount '/' is not allowed here");
+    refused({{"mounts", {{{"source", open + "/way-out"}, {"target", "/raw"}}}}}, Code::denied, "is not allowed here");
+    refused({{"mounts", {{{"source", open + "/../closed"}, {"target", "/raw"}}}}}, Code::invalid, "contains '..'");
+    refused({{"mounts", {{{"source", open}, {"target", "/raw"}, {"access", "write"}}}}}, Code::denied, "is not allowed here (for writing)");
+    refused({{"mounts", {{{"source", open}, {"target", "/proc/self"}}}}}, Code::denied, "/proc is not to be covered");
+    refused({{"mounts", {{{"source", open}, {"target", "//proc"}}}}}, Code::invalid, "contains an empty part");
+    refused({{"user", "0"}}, Code::denied, "process: user '0' is not allowed here");
+    refused({{"network", "host"}}, Code::denied, "process: network 'host' is not allowed here");
+    refused({{"image", "evil.example/x"}}, Code::denied, "process: image 'evil.example/x' is not allowed here");
+    refused({{"privileged", true}}, Code::invalid, "process: unknown key 'privileged'");
+    refused({{"environment", {{"A", {{"file", "/etc/shadow"}}}}}}, Code::denied, "file '/etc/shadow' is not allowed here");
+    refused({{"environment", {{"A", {{"variable", "LBTEST_OTHER"}}}}}}, Code::denied, "variable 'LBTEST_OTHER' is not allowed here");
+    refused({{"environment", {{"LITBUILD_UUID", "x"}}}}, Code::invalid, "is litbuild's own");
+    BOOST_TEST(slurp(good.path() / "build.json").find("s3cret") == std::string::npos);
+}
+
+ON_EACH_ENGINE(images)
+{
+    ENGINE_OR_SKIP;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    const auto sentence_of = [&](json::object process) {
+        try {
+            const Build build = litbuild.launch("contoso", shell("true", {{"process", std::move(process)}}));
+            return build.wait(Call::within(60s)).error;
+        } catch (const Error &e) {
+            return std::string(e.what());
+        }
+    };
+    BOOST_TEST(sentence_of({{"image", "localhost/empty:1"}}) == "step 'script': cannot start 'sh': No such file or directory");
+    const std::string none = sentence_of({{"image", "localhost/none:1"}, {"pull", "never"}});
+    BOOST_TEST(none.find("could not be started: image 'localhost/none:1' is not there: " + engine.address() + ": the container engine says: ") !=
+                   std::string::npos, none);
+    const std::string bad = sentence_of({{"image", "localhost/UPPER case:1"}, {"pull", "never"}});
+    BOOST_TEST(bad.find("the container engine says: ") != std::string::npos, bad);
+    BOOST_TEST(sentence_of({{"image", "localhost/busybox:1"}}) == "");
+    BOOST_TEST(sentence_of({{"mounts", {{{"source", "/nowhere"}}}}}) ==
+               "contoso/5: could not be started: process: mount '/nowhere' is not there");
+}
+
+ON_EACH_ENGINE(fifty_at_once)
+{
+    ENGINE_OR_SKIP;
+    const size_t count = ::getenv("LITBUILD_TEST_LONG") && *::getenv("LITBUILD_TEST_LONG") ? 50 : 16;
+    Room room(engine);
+    const Engine litbuild = room.open();
+    std::vector<std::thread> threads;
+    std::vector<std::string> faults(count);
+    std::atomic<size_t> complete{0}, stopped{0};
+    for (size_t i = 0; i < count; ++i)
+        threads.emplace_back([&, i] {
+            try {
+                const bool stop = i % 2 == 1;
+                const Build build = litbuild.launch("contoso", shell(stop ? "touch up; sleep 1000" : "echo done >asset"), Call::within(300s));
+                if (stop) {
+                    build.stop({}, Call::within(300s));
+                    if (build.get_status().state == State::stopped && count_alive(build) == 0) ++stopped;
+                } else if (build.wait(Call::within(300s)).state == State::complete && fs::exists(build.path() / "asset")) {
+                    ++complete;
+                }
+            } catch (const std::exception &e) {
+                faults[i] = e.what();
+            }
+        });
+    for (std::thread &each : threads) each.join();
+    for (const std::string &fault : faults) BOOST_TEST(fault == "");
+    BOOST_TEST(complete == (count + 1) / 2);
+    BOOST_TEST(stopped == count / 2);
+    eventually("no container is left", [&] {
+        for (const Build &build : litbuild.get_builds("contoso"))
+            if (room.container_of(build)) return false;
+        return true;
+    });
+}

@@ -88,6 +88,16 @@ int64_t number(const json::value &from, std::initializer_list<const char *> path
     return found && found->is_number() ? found->to_number<int64_t>(error) : 0;
 }
 
+std::map<std::string, std::string> labels_of(const json::value &from, std::initializer_list<const char *> path)
+{
+    std::map<std::string, std::string> out;
+    const json::value *found = member(from, path);
+    if (!found || !found->is_object()) return out;
+    for (const auto &[key, value] : found->as_object())
+        if (value.is_string()) out[std::string(key)] = std::string(value.as_string());
+    return out;
+}
+
 /// Engines write a year 1 where there is no time yet.
 std::string time_of(const json::value &from, std::initializer_list<const char *> path)
 {
@@ -191,8 +201,9 @@ Answer Api::answer_to(const Call &call, const std::string &target) const
     }
 }
 
-bool Api::is_podman() const
+bool Api::is_podman(const Call &call) const
 {
+    version(call.at_most(patience_));
     const std::lock_guard lock(mutex_);
     return is_podman_;
 }
@@ -237,9 +248,7 @@ std::optional<Container> Api::inspect(const Call &call, const std::string &id) c
     out.id = text(found, {"Id"});
     out.name = text(found, {"Name"});
     if (out.name.starts_with('/')) out.name.erase(0, 1);
-    if (const json::value *labels = member(found, {"Config", "Labels"}); labels && labels->is_object())
-        for (const auto &[key, value] : labels->as_object())
-            if (value.is_string()) out.labels[std::string(key)] = std::string(value.as_string());
+    out.labels = labels_of(found, {"Config", "Labels"});
     out.state = text(found, {"State", "Status"});
     out.exit_code = number(found, {"State", "ExitCode"});
     const json::value *killed = member(found, {"State", "OOMKilled"});
@@ -274,14 +283,16 @@ bool Api::wait(const Call &call, const std::string &id) const
 {
     // In pieces, so that an engine that has died in its sleep is found out.
     constexpr auto piece = std::chrono::seconds(10);
-    for (;;) {
+    for (int refusals = 0;;) {
         const Call part = call.at_most(piece);
         try {
             const Answer answer = ask(part, Verb::post, "/containers/" + id + "/wait?condition=not-running");
             if (answer.status == 404) return true;
-            if (answer.status >= 400) refuse(answer);
             const std::optional<Container> now = inspect(call, id);
             if (!now || !now->is_alive()) return true;
+            // As in answer_to().
+            if (answer.status >= 400 && ++refusals > 4) refuse(answer);
+            if (answer.status >= 400) ::poll(nullptr, 0, 20 * refusals);
         } catch (const Unreachable &e) {
             if (e.code() != Code::timeout) throw;
             if (call.expired()) return false;
@@ -292,33 +303,33 @@ bool Api::wait(const Call &call, const std::string &id) const
     }
 }
 
-void Api::remove(const Call &call, const std::string &id) const
+void Api::remove(const Call &call, const std::string &id, Force force) const
 {
     try {
-        good(call, Verb::remove, "/containers/" + id + "?v=1&force=1");
+        good(call, Verb::remove, "/containers/" + id + "?v=1" + (force == Force::yes ? "&force=1" : ""));
     } catch (const Refusal &e) {
-        // Gone, or already on its way out.
-        if (e.status() != 404 && e.status() != 409) throw;
+        // Gone, on its way out, or running.
+        if (e.status() != 404 && e.status() != 409 && (force == Force::yes || inspect(call, id))) throw;
     }
 }
 
-std::vector<std::string> Api::list(const Call &call, const std::string &label, const std::string &state) const
+std::vector<Api::Listed> Api::list(const Call &call, const std::string &label) const
 {
-    json::object wanted = {{"label", json::array{label}}};
-    if (!state.empty()) wanted["status"] = json::array{state};
+    const json::object wanted = {{"label", json::array{label}}};
     const json::value found = parse(answer_to(call, "/containers/json?all=1&filters=" + filters(wanted)).body);
-    std::vector<std::string> out;
-    if (found.is_array())
-        for (const json::value &each : found.as_array())
-            if (std::string id = text(each, {"Id"}); !id.empty()) out.push_back(std::move(id));
+    std::vector<Listed> out;
+    if (!found.is_array()) return out;
+    for (const json::value &each : found.as_array()) {
+        Listed listed{text(each, {"Id"}), text(each, {"State"}), number(each, {"Created"}), labels_of(each, {"Labels"})};
+        if (!listed.id.empty()) out.push_back(std::move(listed));
+    }
     return out;
 }
 
 std::vector<litbuild::ProcessInfo> Api::processes(const Call &call, const std::string &id) const
 {
     // Docker gives this to the host's ps; Podman names the columns itself, or runs the ps of the image, which may have none.
-    version(call.at_most(patience_));
-    const std::string columns = is_podman() ? "hpid,state,args" : "-eo pid,stat,args";
+    const std::string columns = is_podman(call) ? "hpid,state,args" : "-eo pid,stat,args";
     const json::value found = parse(answer_to(call, "/containers/" + id + "/top?ps_args=" + encoded(columns)).body);
     std::vector<litbuild::ProcessInfo> out;
     const json::value *rows = member(found, {"Processes"});
@@ -406,8 +417,7 @@ std::optional<int64_t> Api::remembered_exit(const Call &call, const std::string 
     const litbuild::Timestamp now = litbuild::now();
     std::string fraction = std::to_string(now % 1'000'000'000);
     fraction.insert(0, 9 - fraction.size(), '0');
-    version(call.at_most(patience_));
-    const std::string until = is_podman() ? "&stream=false" : "&until=" + std::to_string(now / 1'000'000'000) + "." + fraction;
+    const std::string until = is_podman(call) ? "&stream=false" : "&until=" + std::to_string(now / 1'000'000'000) + "." + fraction;
     const std::string body = answer_to(call, "/events?since=1" + until + "&filters=" + filters(wanted)).body;
     std::optional<int64_t> out;
     size_t at = 0;

@@ -61,11 +61,20 @@ public:
     void unpause(const litbuild::Call &call, const std::string &id) const;
     /// True: it does not run any more. False: the deadline came first.
     bool wait(const litbuild::Call &call, const std::string &id) const;
-    void remove(const litbuild::Call &call, const std::string &id) const;
-    /// Ids, by labels "NAME" or "NAME=VALUE"; `state`: of such only, empty: any.
-    std::vector<std::string> list(const litbuild::Call &call, const std::string &label, const std::string &state = "") const;
+    /// Force::no: one that runs stays.
+    enum class Force { no, yes };
+    void remove(const litbuild::Call &call, const std::string &id, Force force) const;
+    struct Listed {
+        std::string id;
+        std::string state;
+        int64_t created = 0;   ///< seconds since 1970-01-01
+        std::map<std::string, std::string> labels;
+    };
+    /// By label, "NAME" or "NAME=VALUE".
+    std::vector<Listed> list(const litbuild::Call &call, const std::string &label) const;
     bool has_image(const litbuild::Call &call, const std::string &image) const;
     void pull(const litbuild::Call &call, const std::string &image) const;
+    bool is_podman(const litbuild::Call &call) const;
     /// The end of what it wrote to its standard output and error.
     std::string output(const litbuild::Call &call, const std::string &id) const;
     std::vector<litbuild::ProcessInfo> processes(const litbuild::Call &call, const std::string &id) const;
@@ -80,7 +89,6 @@ private:
     Answer ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
     Answer good(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
     Answer answer_to(const litbuild::Call &call, const std::string &target) const;
-    bool is_podman() const;
     boost::json::value info(const litbuild::Call &call) const;
     std::string version(const litbuild::Call &call) const;
     [[noreturn]] void refuse(const Answer &answer) const;

@@ -64,7 +64,7 @@ public:
     std::string launch(const Call &call, const LaunchSpec &spec) override
     {
         const Token token = container::launch(call, api_, settings_, spec);
-        if (settings_.remove == Remove::on_success) sweep(call);
+        if (settings_.remove != Remove::never) sweep(call);
         return token.text();
     }
 
@@ -108,22 +108,24 @@ public:
         token.uuid = uuid;
         Stop stop{call, token, plan};
         const Clock::time_point begin = Clock::now();
-        Clock::time_point away{};
+        Clock::time_point trouble{};
         for (;;) {
             try {
                 attempt(stop);
                 break;
+            } catch (const Refusal &) {
+                // Podman refuses what comes while a container is on its way from one state to the next.
+                if (is_too_long(stop, trouble)) throw;
             } catch (const Unreachable &e) {
                 // Its runner hears of the request through the folder and needs no engine; whether it does, its status tells.
-                if (away == Clock::time_point{}) away = Clock::now();
-                if (call.expired() || Clock::now() - away > patience_with_engine) {
+                if (is_too_long(stop, trouble)) {
                     host_.log(LB_LOG_WARNING, e.what());
                     stop.report.outcome = text.empty() ? StopOutcome::incomplete : StopOutcome::requested;
                     break;
                 }
-                if (call.cancelled()) throw Error(Code::cancelled, "container " + token.name + ": cancelled; the request stands");
-                pause(call, 100ms);
             }
+            if (call.cancelled()) throw Error(Code::cancelled, "container " + token.name + ": cancelled; the request stands");
+            pause(call, 100ms);
         }
         stop.report.took = Clock::now() - begin;
         return std::move(stop.report);
@@ -147,9 +149,9 @@ private:
     {
         std::string id = token.id;
         if (id.empty()) {
-            const std::vector<std::string> found = api_.list(call, std::string(label::uuid) + "=" + token.uuid);
+            const std::vector<Api::Listed> found = api_.list(call, std::string(label::uuid) + "=" + token.uuid);
             if (found.empty()) return std::nullopt;
-            id = found.front();
+            id = found.front().id;
         }
         std::optional<Container> out = api_.inspect(call, id);
         if (out && out->label(label::uuid) != token.uuid)
@@ -224,6 +226,12 @@ private:
 
     // ----------------------------------------------------------------------------------------------- stop
 
+    static bool is_too_long(const Stop &stop, Clock::time_point &trouble)
+    {
+        if (trouble == Clock::time_point{}) trouble = Clock::now();
+        return stop.call.expired() || Clock::now() - trouble > patience_with_engine;
+    }
+
     void attempt(Stop &stop) const
     {
         const Token &token = stop.token;
@@ -235,7 +243,7 @@ private:
             return;
         }
         if (found->state == "created") {
-            api_.remove(stop.call, found->id);
+            api_.remove(stop.call, found->id, Api::Force::no);
             stop.report.outcome = StopOutcome::already;
             return;
         }
@@ -308,19 +316,23 @@ private:
         const bool good = ended.exit_code == 0 || ended.exit_code == 128 + SIGTERM;
         if (policy != "always" && !(policy == "on success" && good)) return;
         try {
-            api_.remove(Call::within(10s), ended.id);
+            api_.remove(Call::within(10s), ended.id, Api::Force::no);
         } catch (const Error &e) {
             host_.log(LB_LOG_WARNING, e.what());
         }
     }
 
-    /// Where containers outlive their builds, each launch removes what others have left to be removed.
+    /// Each launch removes what others have left to be removed: who was waited for by nobody, or made and never started.
     void sweep(const Call &call) const
     {
         try {
             const Call little = call.at_most(10s);
-            for (const std::string &id : api_.list(little, std::string(label::remove) + "=on success", "exited"))
-                if (const std::optional<Container> found = api_.inspect(little, id)) tidy(*found);
+            const int64_t long_ago = now() / 1'000'000'000 - 3600;
+            for (const Api::Listed &each : api_.list(little, label::remove)) {
+                if (each.state == "created" && each.created < long_ago) api_.remove(little, each.id, Api::Force::no);
+                if (each.state != "exited" && each.state != "dead") continue;
+                if (const std::optional<Container> found = api_.inspect(little, each.id)) tidy(*found);
+            }
         } catch (const Error &e) {
             host_.log(LB_LOG_WARNING, e.what());
         }

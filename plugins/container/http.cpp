@@ -37,6 +37,8 @@ http::verb verb_of(Verb verb)
         error == ssl::error::stream_truncated || error == boost::system::errc::connection_reset ||
         error == boost::system::errc::broken_pipe)
         throw Unreachable(Code::unavailable, object + ": the container engine broke off in the middle of its answer");
+    if (error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow)
+        throw Unreachable(Code::unavailable, object + ": the container engine's answer is too long: " + error.message());
     if (error.category() == make_error_code(http::error::bad_version).category())
         throw Unreachable(Code::unavailable, object + ": what answers is no container engine: its answer is not HTTP (" +
                                                  error.message() + ")");

@@ -79,7 +79,11 @@ json::object detail_of(const Settings &settings, const Choice &choice, const std
     return {{"containment", "container"}, {"engine", settings.engine.text}, {"container", name}, {"image", choice.image}, {"limits", limits}};
 }
 
-json::object creation(const Settings &settings, const Choice &choice, const LaunchSpec &spec, const Token &token)
+// dockerd 20.10 that is killed and started again ends and removes running containers that are to be removed with their end
+// (seen), and so loses builds. Podman leaves that to the container's own monitor.
+enum class Removal { by_engine, by_litbuild };
+
+json::object creation(const Settings &settings, const Choice &choice, const LaunchSpec &spec, const Token &token, Removal removal)
 {
     json::array env, mounts;
     for (const std::string &each : values_of(choice.environment, to_string(spec.build) + ": process")) env.emplace_back(each);
@@ -106,7 +110,7 @@ json::object creation(const Settings &settings, const Choice &choice, const Laun
                          {"Privileged", false},
                          {"CapDrop", json::array{"ALL"}},
                          {"CapAdd", json::value_from(settings.capabilities)},
-                         {"AutoRemove", settings.remove == Remove::always},
+                         {"AutoRemove", removal == Removal::by_engine},
                          {"RestartPolicy", {{"Name", "no"}}},
                          {"Init", false},
                          {"LogConfig", {{"Type", "json-file"}, {"Config", json::object()}}}};
@@ -166,7 +170,9 @@ public:
         token_.engine = settings_.engine.text;
         token_.uuid = spec_.uuid;
         token_.name = name_for(settings_.name, spec_);
-        const json::object what = creation(settings_, choice, spec_, token_);
+        const Removal removal =
+            settings_.remove == Remove::always && api_.is_podman(call_) ? Removal::by_engine : Removal::by_litbuild;
+        const json::object what = creation(settings_, choice, spec_, token_, removal);
         if (choice.pull == Pull::always) api_.pull(call_, choice.image);
         create(choice, what);
         try {
@@ -292,7 +298,7 @@ private:
         try {
             const Call little = Call::within(5s);
             const std::optional<Container> found = api_.inspect(little, container);
-            if (found && found->label(label::uuid) == spec_.uuid) api_.remove(little, found->id);
+            if (found && found->label(label::uuid) == spec_.uuid) api_.remove(little, found->id, Api::Force::yes);
         } catch (const Error &) {
             // The launch has failed for a reason that matters more.
         }

@@ -63,7 +63,8 @@ public:
     {
         try {
             if (pid_ <= 0) begin();
-            for (const std::string &id : api().list(Call::within(20s), litbuild_label)) api().remove(Call::within(20s), id);
+            for (const auto &each : api().list(Call::within(20s), litbuild_label))
+                api().remove(Call::within(20s), each.id, container::Api::Force::yes);
         } catch (const std::exception &e) {
             std::fprintf(stderr, "%s: %s\n", name_.c_str(), e.what());
         }
@@ -84,6 +85,8 @@ public:
     const std::string &name() const { return name_; }
     std::string address() const { return "unix://" + socket_; }
     const fs::path &folder() const { return folder_.path(); }
+    /// What its command line needs to reach it.
+    const std::vector<std::string> &environment() const { return environment_; }
     const container::Api &api() const
     {
         if (!api_) api_ = std::make_unique<container::Api>(container::Endpoint::parse(address()), 60s);
@@ -118,7 +121,12 @@ public:
         }, 60s);
     }
 
-    size_t count_containers() const { return api().list(Call::within(30s), litbuild_label).size(); }
+    /// A tar becomes an image.
+    bool import(const std::string &file, const std::string &image) const
+    {
+        if (name_ == "docker") return run({"docker", "-H", address(), "import", file, image}, {}, log_);
+        return run({"podman", "import", "-q", file, image}, environment_, log_);
+    }
 
     static constexpr const char *litbuild_label = container::label::uuid;
 
@@ -153,7 +161,8 @@ private:
         spill(root + "/etc/passwd", "root:x:0:0::/:/bin/sh\n");
         const bool good = run({"/bin/busybox", "--install", "-s", root + "/bin"}, {}, log_) && relink(root + "/bin") &&
                           run({"tar", "-C", root, "-cf", d + "/busybox.tar", "."}, {}, log_) &&
-                          run({"tar", "-C", root, "-cf", d + "/empty.tar", "etc"}, {}, log_) && import("busybox") && import("empty");
+                          run({"tar", "-C", root, "-cf", d + "/empty.tar", "etc"}, {}, log_) && 
+                          import(d + "/busybox.tar", "localhost/busybox:1") && import(d + "/empty.tar", "localhost/empty:1");
         if (!good) throw std::runtime_error(name_ + ": no image could be made: " + slurp(log_));
     }
 
@@ -166,13 +175,6 @@ private:
             fs::create_symlink("busybox", link);
         }
         return true;
-    }
-
-    bool import(const std::string &image) const
-    {
-        const std::string file = (folder_.path() / (image + ".tar")).string(), name = "localhost/" + image + ":1";
-        if (name_ == "docker") return run({"docker", "-H", address(), "import", file, name}, {}, log_);
-        return run({"podman", "import", "-q", file, name}, environment_, log_);
     }
 
     std::string name_;
@@ -212,6 +214,24 @@ public:
     std::optional<container::Container> container_of(const litbuild::Build &build) const
     {
         return engine_.api().inspect(Call::within(30s), token(build).id);
+    }
+
+    /// The next launch, if nobody before, removes what has ended.
+    void until_removed(const litbuild::Engine &litbuild, const std::vector<litbuild::Build> &builds) const
+    {
+        std::vector<std::string> ids;
+        for (const litbuild::Build &build : builds) ids.push_back(token(build).id);
+        const auto are_gone = [&] {
+            return std::none_of(ids.begin(), ids.end(), [&](const std::string &id) { return engine_.api().inspect(Call::within(30s), id); });
+        };
+        eventually("containers have ended", [&] {
+            return std::all_of(ids.begin(), ids.end(), [&](const std::string &id) {
+                const auto now = engine_.api().inspect(Call::within(30s), id);
+                return !now || now->is_ended();
+            });
+        });
+        if (!are_gone()) litbuild.launch("sweeper", shell("true")).wait(Call::within(60s));
+        eventually("containers are removed", are_gone);
     }
 
 private:

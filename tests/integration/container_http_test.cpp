@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(no_answer)
 BOOST_AUTO_TEST_CASE(an_answer_without_end_is_refused)
 {
     const Server server("HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 99999999999\r\n\r\n{");
-    BOOST_TEST(ask(server.address()).sentence == server.address() + ": cannot talk to the container engine: body limit exceeded");
+    BOOST_TEST(ask(server.address()).sentence == server.address() + ": the container engine's answer is too long: body limit exceeded");
     const Server headers("HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x'));
     BOOST_TEST(name(ask(headers.address()).code) == "unavailable");
 }

@@ -33,6 +33,8 @@ ContainerEngine *engine_named(const std::string &name)
     return found.get();
 }
 
+bool is_long() { return ::getenv("LITBUILD_TEST_LONG") && *::getenv("LITBUILD_TEST_LONG"); }
+
 std::string log_of(const Build &build) { return slurp(build.path() / "log"); }
 
 }  // namespace
@@ -73,8 +75,7 @@ ON_EACH_ENGINE(steps_progress_and_log)
         cursor = events.back().cursor;
     }
     BOOST_TEST(types == "queued running step_started progress step_ended step_started step_ended complete ");
-    // Removed with its end: that is the default.
-    eventually("the container is removed", [&] { return !room.container_of(build); });
+    room.until_removed(litbuild, {build});
     // After the end nothing holds the folder.
     const fs::path archived = build.archive();
     BOOST_TEST(fs::exists(archived / "two"));
@@ -105,7 +106,6 @@ ON_EACH_ENGINE(exit_codes)
     ENGINE_OR_SKIP;
     Room room(engine, {{"remove", "on success"}});
     const Engine litbuild = room.open();
-    const size_t before = engine.count_containers();
     const auto end_of = [&](const std::string &script) {
         const Build build = litbuild.launch("contoso", shell(script));
         return build.wait(Call::within(60s));
@@ -120,13 +120,13 @@ ON_EACH_ENGINE(exit_codes)
     BOOST_TEST(killed.error == "step 'script' was ended by signal 9 (SIGKILL), not sent by litbuild");
     // The containers of those that failed are kept, with their exit codes; that of the good one goes with the next launch at
     // the latest.
-    const Build last = litbuild.launch("contoso", shell("exit 3"));
-    last.wait(Call::within(60s));
-    eventually("three are left", [&] { return engine.count_containers() == before + 3; });
-    const std::optional<container::Container> kept = room.container_of(litbuild.build("contoso", 2));
-    BOOST_REQUIRE(kept.has_value());
-    eventually("it has ended", [&] { return room.container_of(litbuild.build("contoso", 2))->is_ended(); });
-    BOOST_TEST(room.container_of(litbuild.build("contoso", 2))->exit_code == 3);
+    room.until_removed(litbuild, {litbuild.build("contoso", 1)});
+    for (const auto &[runid, code] : {std::pair<int64_t, int>{2, 3}, {3, 137}}) {
+        const std::optional<container::Container> kept = room.container_of(litbuild.build("contoso", runid));
+        BOOST_REQUIRE(kept.has_value());
+        BOOST_TEST(kept->is_ended());
+        BOOST_TEST(kept->exit_code == code);
+    }
 }
 
 ON_EACH_ENGINE(stop_within_grace)
@@ -227,7 +227,7 @@ ON_EACH_ENGINE(who_is_killed_from_outside_is_told_as_lost_with_evidence)
     };
     // Where containers are removed with their end, the engine's memory of it is asked.
     const Build removed = lose(litbuild);
-    eventually("it is removed", [&] { return !room.container_of(removed); });
+    room.until_removed(litbuild, {removed});
     Status status = removed.get_status();
     BOOST_TEST(name(status.state) == "lost");
     BOOST_TEST(status.error == "its container " + room.token(removed).name + " (" + room.token(removed).id.substr(0, 12) +
@@ -407,10 +407,38 @@ ON_EACH_ENGINE(images)
                "contoso/5: could not be started: process: mount '/nowhere' is not there");
 }
 
+/// The build that the quick start makes, from the same spec; only the configuration is another.
+ON_EACH_ENGINE(the_build_of_the_quick_start)
+{
+    ENGINE_OR_SKIP;
+    if (!is_long() && engine_name != "podman") return;
+    const std::string source = ::getenv("LITBUILD_SOURCE_DIR"), folder = source + "/host/quickstart.d";
+    const std::string tar = (engine.folder() / "quickstart.tar").string();
+    BOOST_REQUIRE(run({"sh", "-c", "'" + folder + "/container-image' >'" + tar + "'"}, {}, engine.folder() / "log"));
+    BOOST_REQUIRE(engine.import(tar, "localhost/litbuild-quickstart:1"));
+    const auto filled = [&](const std::string &file, const std::string &mark, const std::string &value) {
+        std::string text = slurp(file);
+        for (size_t at = 0; (at = text.find(mark, at)) != std::string::npos; at += value.size()) text.replace(at, mark.size(), value);
+        return text;
+    };
+    json::object process =
+        json::parse(filled(folder + "/container.json", "@CHECKOUT@", source)).at("process").as_object();
+    process.erase("plugin");
+    Room room(engine, process);
+    const Engine litbuild = room.open();
+    const Build build = litbuild.launch("contoso", filled(folder + "/ucd/ucd.json", "@HERE@", folder + "/ucd"));
+    const Status status = build.wait(Call::within(300s));
+    BOOST_TEST(name(status.state) == "complete", status.error << "\n" << log_of(build));
+    BOOST_TEST(status.steps.size() > 4u);
+    BOOST_TEST(log_of(build).find("as Debian packaged them: yes\n") != std::string::npos);
+    BOOST_TEST(log_of(build).find("ucd.sqlite is verified: ") != std::string::npos);
+    BOOST_TEST(fs::file_size(build.path() / "ucd.sqlite") > 1'000'000u);
+}
+
 ON_EACH_ENGINE(fifty_at_once)
 {
     ENGINE_OR_SKIP;
-    const size_t count = ::getenv("LITBUILD_TEST_LONG") && *::getenv("LITBUILD_TEST_LONG") ? 50 : 16;
+    const size_t count = is_long() ? 50 : 16;
     Room room(engine);
     const Engine litbuild = room.open();
     std::vector<std::thread> threads;
@@ -435,9 +463,5 @@ ON_EACH_ENGINE(fifty_at_once)
     for (const std::string &fault : faults) BOOST_TEST(fault == "");
     BOOST_TEST(complete == (count + 1) / 2);
     BOOST_TEST(stopped == count / 2);
-    eventually("no container is left", [&] {
-        for (const Build &build : litbuild.get_builds("contoso"))
-            if (room.container_of(build)) return false;
-        return true;
-    });
+    room.until_removed(litbuild, litbuild.get_builds("contoso"));
 }

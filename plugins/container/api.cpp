@@ -148,7 +148,8 @@ std::string Api::version(const Call &call) const
     const Answer answer = http_.ask(call, Verb::get, "/_ping");
     const std::optional<Version> theirs = parse_version(answer.api_version);
     if (!theirs)
-        throw Unreachable(Code::unavailable, object() + ": what answers is no container engine: it names no version of its API (" +
+        throw Unreachable(Code::unavailable, object() +
+                                                 ": what answers is no container engine: it names no version of its API (" +
                                                  said(answer) + ")");
     if (answer.status >= 400) refuse(answer);
     if (*theirs < least)
@@ -218,7 +219,8 @@ json::value Api::parse(const std::string &text) const
 {
     boost::system::error_code error;
     json::value out = json::parse(text, error);
-    if (error) throw Unreachable(Code::unavailable, object() + ": the container engine's answer is not JSON: " + error.message());
+    if (error)
+        throw Unreachable(Code::unavailable, object() + ": the container engine's answer is not JSON: " + error.message());
     return out;
 }
 
@@ -228,7 +230,8 @@ std::string Api::create(const Call &call, const std::string &name, const json::o
 {
     const Answer answer = good(call, Verb::post, "/containers/create?name=" + encoded(name), json::serialize(what));
     std::string id = text(parse(answer.body), {"Id"});
-    if (id.empty()) throw Unreachable(Code::unavailable, object() + ": the container engine made a container and gave it no id");
+    if (id.empty())
+        throw Unreachable(Code::unavailable, object() + ": the container engine made a container and gave it no id");
     return id;
 }
 
@@ -257,6 +260,8 @@ std::optional<Container> Api::inspect(const Call &call, const std::string &id) c
     out.ended = time_of(found, {"State", "FinishedAt"});
     out.error = tidy(text(found, {"State", "Error"}));
     out.kept_in = text(found, {"GraphDriver", "Data", "UpperDir"});
+    const json::value *removes_itself = member(found, {"HostConfig", "AutoRemove"});
+    out.removes_itself = removes_itself && removes_itself->is_bool() && removes_itself->as_bool();
     out.memory = number(found, {"HostConfig", "Memory"});
     if (out.id.empty() || out.state.empty())
         throw Unreachable(Code::unavailable, object() + ": the container engine's answer names no container and no state");
@@ -279,27 +284,27 @@ bool Api::kill(const Call &call, const std::string &id, int signal) const
 
 void Api::unpause(const Call &call, const std::string &id) const { good(call, Verb::post, "/containers/" + id + "/unpause"); }
 
-bool Api::wait(const Call &call, const std::string &id) const
+std::optional<Api::Ended> Api::wait(const Call &call, const std::string &id) const
 {
-    // In pieces, so that an engine that has died in its sleep is found out.
+    // In pieces, so that an engine that has died in its sleep is found out. The interval is Podman's, which looks again and
+    // again.
     constexpr auto piece = std::chrono::seconds(10);
+    const std::string question = "/containers/" + id + "/wait?condition=not-running&interval=20ms";
     for (int refusals = 0;;) {
-        const Call part = call.at_most(piece);
         try {
-            const Answer answer = ask(part, Verb::post, "/containers/" + id + "/wait?condition=not-running");
-            if (answer.status == 404) return true;
-            const std::optional<Container> now = inspect(call, id);
-            if (!now || !now->is_alive()) return true;
+            const Answer answer = ask(call.at_most(piece), Verb::post, question);
+            if (answer.status == 404) return Ended{};
+            if (answer.status < 400) return Ended{number(parse(answer.body), {"StatusCode"})};
             // As in answer_to().
-            if (answer.status >= 400 && ++refusals > 4) refuse(answer);
-            if (answer.status >= 400) ::poll(nullptr, 0, 20 * refusals);
+            if (++refusals > 4) refuse(answer);
+            ::poll(nullptr, 0, 20 * refusals);
         } catch (const Unreachable &e) {
             if (e.code() != Code::timeout) throw;
-            if (call.expired()) return false;
-            const std::optional<Container> now = inspect(call, id);
-            if (!now || !now->is_alive()) return true;
+            if (call.expired()) return std::nullopt;
         }
-        call.check(object());
+        const std::optional<Container> now = inspect(call, id);
+        if (!now) return Ended{};
+        if (!now->is_alive()) return Ended{now->exit_code};
     }
 }
 
@@ -381,7 +386,8 @@ void Api::pull(const Call &call, const std::string &image) const
 {
     // Without a tag the engine would fetch all of them.
     const size_t colon = image.rfind(':');
-    const bool named = image.find('@') != std::string::npos || (colon != std::string::npos && image.find('/', colon) == std::string::npos);
+    const bool named =
+        image.find('@') != std::string::npos || (colon != std::string::npos && image.find('/', colon) == std::string::npos);
     const Answer answer = ask(call, Verb::post, "/images/create?fromImage=" + encoded(image) + (named ? "" : "&tag=latest"));
     if (answer.status >= 400) refuse(answer);
     // What goes wrong on the way stands in the last line of its progress.
@@ -417,7 +423,8 @@ std::optional<int64_t> Api::remembered_exit(const Call &call, const std::string 
     const litbuild::Timestamp now = litbuild::now();
     std::string fraction = std::to_string(now % 1'000'000'000);
     fraction.insert(0, 9 - fraction.size(), '0');
-    const std::string until = is_podman(call) ? "&stream=false" : "&until=" + std::to_string(now / 1'000'000'000) + "." + fraction;
+    const std::string until =
+        is_podman(call) ? "&stream=false" : "&until=" + std::to_string(now / 1'000'000'000) + "." + fraction;
     const std::string body = answer_to(call, "/events?since=1" + until + "&filters=" + filters(wanted)).body;
     std::optional<int64_t> out;
     size_t at = 0;

@@ -37,6 +37,7 @@ struct Container {
     std::string error;         ///< why it could not be started, or empty
     std::string kept_in;       ///< a folder of the engine's that is this container's; empty: not told
     int64_t memory = 0;        ///< its limit in bytes; 0: none
+    bool removes_itself = false;
 
     bool is_alive() const { return state == "running" || state == "paused" || state == "restarting"; }
     bool is_ended() const { return state == "exited" || state == "dead" || state == "stopped" || state == "removing"; }
@@ -59,8 +60,11 @@ public:
     /// False: it does not run.
     bool kill(const litbuild::Call &call, const std::string &id, int signal) const;
     void unpause(const litbuild::Call &call, const std::string &id) const;
-    /// True: it does not run any more. False: the deadline came first.
-    bool wait(const litbuild::Call &call, const std::string &id) const;
+    struct Ended {
+        std::optional<int64_t> exit_code;   ///< none: it is gone
+    };
+    /// None: the deadline came first.
+    std::optional<Ended> wait(const litbuild::Call &call, const std::string &id) const;
     /// Force::no: one that runs stays.
     enum class Force { no, yes };
     void remove(const litbuild::Call &call, const std::string &id, Force force) const;

@@ -58,7 +58,8 @@ Descriptor connect_unix(const Call &call, const Endpoint &endpoint)
         folder.reset(::open(path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!folder) fail(endpoint.text, errno);
         path = "/proc/self/fd/" + std::to_string(folder.get()) + path.substr(slash);
-        if (path.size() >= sizeof address.sun_path) throw Error(Code::invalid, endpoint.text + ": its file name is too long for a socket");
+        if (path.size() >= sizeof address.sun_path)
+            throw Error(Code::invalid, endpoint.text + ": its file name is too long for a socket");
     }
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     for (;;) {

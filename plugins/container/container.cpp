@@ -30,14 +30,16 @@ std::string exit_text(int64_t code)
 {
     std::string out = "exit code " + std::to_string(code);
     const int signal = code > 128 && code < 128 + NSIG ? static_cast<int>(code - 128) : 0;
-    if (const char *name = signal > 0 ? ::sigabbrev_np(signal) : nullptr) out += " (as by signal " + std::to_string(signal) + ", SIG" + name + ")";
+    if (const char *name = signal > 0 ? ::sigabbrev_np(signal) : nullptr)
+        out += " (as by signal " + std::to_string(signal) + ", SIG" + name + ")";
     return out;
 }
 
 std::string memory_text(const Container &found)
 {
     const std::string limit = std::to_string(found.memory / (1024 * 1024)) + " MiB";
-    if (found.out_of_memory) return "; it ran out of memory" + (found.memory > 0 ? " (its limit is " + limit + ")" : std::string());
+    if (found.out_of_memory)
+        return "; it ran out of memory" + (found.memory > 0 ? " (its limit is " + limit + ")" : std::string());
     if (found.exit_code == 128 + SIGKILL && found.memory > 0)
         return "; its memory limit is " + limit + ", and what goes over that is ended so";
     return "";
@@ -85,12 +87,14 @@ public:
         const Token token = Token::parse(text);
         try {
             Probe out = look(call, token);
-            while (out.life != Life::gone && !call.expired()) {
+            while (out.life == Life::alive && !call.expired()) {
                 const std::optional<Container> found = find(call, token);
-                if (found && !api_.wait(call, found->id)) break;
+                if (!found) break;
+                const std::optional<Api::Ended> ended = api_.wait(call, found->id);
+                if (!ended) break;
                 out = look(call, token);
+                if (ended->exit_code) tidy(*found, *ended->exit_code);
             }
-            if (out.life == Life::gone) tidy(token.id);
             return out;
         } catch (const Unreachable &e) {
             // Whether the build has ended stands in its folder, and who waits looks there.
@@ -170,7 +174,8 @@ private:
         if (token.kept_in.empty()) return;
         const std::string folder = api_.folder(call);
         if (folder.empty() || token.kept_in.starts_with(folder + "/")) return;
-        throw Unreachable(Code::unavailable, api_.object() + ": another container engine answers there now (it keeps its containers in " +
+        throw Unreachable(Code::unavailable, api_.object() +
+                                                 ": another container engine answers there now (it keeps its containers in " +
                                                  folder + "), and the build's is not to be asked");
     }
 
@@ -187,7 +192,8 @@ private:
         const std::string object = "its container " + described(*found);
         if (was_started_again(token, *found)) {
             out.life = Life::gone;
-            out.evidence = object + " was started again at " + found->started + "; what ran in it since " + token.started + " has ended";
+            out.evidence =
+                object + " was started again at " + found->started + "; what ran in it since " + token.started + " has ended";
             return out;
         }
         if (found->state == "created") {
@@ -209,9 +215,11 @@ private:
 
     std::string gone_text(const Call &call, const Token &token, Probe &probe) const
     {
-        std::string out = "its container " + token.name + (token.id.empty() ? "" : " (" + short_id(token.id) + ")") + " is gone";
+        std::string out =
+            "its container " + token.name + (token.id.empty() ? "" : " (" + short_id(token.id) + ")") + " is gone";
         if (!token.name.empty())
-            if (const std::optional<Container> other = api_.inspect(call, token.name)) out += "; its name is now that of " + owner_of(*other);
+            if (const std::optional<Container> other = api_.inspect(call, token.name))
+                out += "; its name is now that of " + owner_of(*other);
         if (token.id.empty()) return out;
         try {
             const std::optional<int64_t> code = api_.remembered_exit(call, token.id);
@@ -248,23 +256,24 @@ private:
             return;
         }
         if (found->is_ended()) {
-            tidy(*found);
+            tidy(*found, found->exit_code);
             stop.report.outcome = stop.seen_alive ? StopOutcome::done : StopOutcome::already;
             return;
         }
         stop.seen_alive = true;
         if (found->state == "paused") api_.unpause(stop.call, found->id);
-        if (ask(stop, found->id) || end(stop, found->id)) {
-            stop.report.outcome = StopOutcome::done;
-            tidy(found->id);
-        }
+        std::optional<Api::Ended> ended = ask(stop, found->id);
+        if (!ended) ended = end(stop, found->id);
+        if (!ended) return;
+        stop.report.outcome = StopOutcome::done;
+        if (ended->exit_code) tidy(*found, *ended->exit_code);
     }
 
-    /// Makes the runner look at the request, and waits for its end. False: it did not end in time.
-    bool ask(Stop &stop, const std::string &id) const
+    /// Makes the runner look at the request, and waits for its end. None: it did not end in time.
+    std::optional<Api::Ended> ask(Stop &stop, const std::string &id) const
     {
         if (stop.asked == Clock::time_point{}) {
-            if (!api_.kill(stop.call, id, SIGTERM)) return true;
+            (void)api_.kill(stop.call, id, SIGTERM);
             stop.asked = Clock::now();
         }
         Clock::time_point until = stop.asked + patience_with_runner;
@@ -273,17 +282,19 @@ private:
     }
 
     /// The guarantee: with its first process the kernel ends all of the container.
-    bool end(Stop &stop, const std::string &id) const
+    std::optional<Api::Ended> end(Stop &stop, const std::string &id) const
     {
-        const auto grace = stop.plan.empty() ? std::chrono::nanoseconds(10s) : std::max<std::chrono::nanoseconds>(stop.plan.back().grace, 1s);
+        const auto grace =
+            stop.plan.empty() ? std::chrono::nanoseconds(10s) : std::max<std::chrono::nanoseconds>(stop.plan.back().grace, 1s);
         // A stop whose time is up still ends what it has begun to.
         const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(grace);
         stop.report.mechanism = "container";
         stop.report.killed = processes(call, id).size();
-        if (!api_.kill(call, id, SIGKILL) || api_.wait(call, id)) return true;
+        (void)api_.kill(call, id, SIGKILL);
+        if (const std::optional<Api::Ended> ended = api_.wait(call, id)) return ended;
         stop.report.outcome = StopOutcome::incomplete;
         stop.report.survivors = processes(Call::within(5s), id);
-        return false;
+        return std::nullopt;
     }
 
     /// None where they cannot be listed.
@@ -298,25 +309,14 @@ private:
 
     // -------------------------------------------------------------------------------------------- removal
 
-    void tidy(const std::string &id) const
+    /// Removes what has ended, if its own policy says so. 143: it was stopped, as it was asked to be.
+    void tidy(const Container &found, int64_t exit_code) const
     {
-        if (id.empty()) return;
+        const std::string &policy = found.label(label::remove);
+        const bool good = exit_code == 0 || exit_code == 128 + SIGTERM;
+        if (found.removes_itself || (policy != "always" && !(policy == "on success" && good))) return;
         try {
-            if (const std::optional<Container> found = api_.inspect(Call::within(10s), id)) tidy(*found);
-        } catch (const Error &e) {
-            host_.log(LB_LOG_WARNING, e.what());
-        }
-    }
-
-    /// Removes it if its own policy says so. 143: it was stopped, as it was asked to be.
-    void tidy(const Container &ended) const
-    {
-        if (!ended.is_ended()) return;
-        const std::string &policy = ended.label(label::remove);
-        const bool good = ended.exit_code == 0 || ended.exit_code == 128 + SIGTERM;
-        if (policy != "always" && !(policy == "on success" && good)) return;
-        try {
-            api_.remove(Call::within(10s), ended.id, Api::Force::no);
+            api_.remove(Call::within(10s), found.id, Api::Force::no);
         } catch (const Error &e) {
             host_.log(LB_LOG_WARNING, e.what());
         }
@@ -331,7 +331,8 @@ private:
             for (const Api::Listed &each : api_.list(little, label::remove)) {
                 if (each.state == "created" && each.created < long_ago) api_.remove(little, each.id, Api::Force::no);
                 if (each.state != "exited" && each.state != "dead") continue;
-                if (const std::optional<Container> found = api_.inspect(little, each.id)) tidy(*found);
+                if (const std::optional<Container> found = api_.inspect(little, each.id); found && found->is_ended())
+                    tidy(*found, found->exit_code);
             }
         } catch (const Error &e) {
             host_.log(LB_LOG_WARNING, e.what());

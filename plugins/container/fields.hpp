@@ -21,7 +21,10 @@ public:
     {
         if (!object_) throw litbuild::Error(litbuild::Code::invalid, where_ + ": must be a JSON object");
     }
-    [[noreturn]] void fail(const std::string &why) const { throw litbuild::Error(litbuild::Code::invalid, where_ + ": " + why); }
+    [[noreturn]] void fail(const std::string &why) const
+    {
+        throw litbuild::Error(litbuild::Code::invalid, where_ + ": " + why);
+    }
 
     const std::string &where() const noexcept { return where_; }
     const boost::json::object &object() const noexcept { return *object_; }

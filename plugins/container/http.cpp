@@ -109,7 +109,8 @@ Answer Http::ask(const Call &call, Verb verb, const std::string &target, const s
     error_code error;
     stream.set_verify_callback(ssl::host_name_verification(endpoint_.host), error);
     stream.handshake(ssl::stream_base::client, error);
-    if (error) throw Unreachable(Code::unavailable, object() + ": no secure connection to the container engine: " + error.message());
+    if (error)
+        throw Unreachable(Code::unavailable, object() + ": no secure connection to the container engine: " + error.message());
     return exchange(stream, object(), request);
 }
 

@@ -76,14 +76,19 @@ json::object detail_of(const Settings &settings, const Choice &choice, const std
     if (choice.memory_bytes > 0) note("memory", choice.memory_bytes);
     if (choice.cpus > 0) note("cpus", choice.cpus);
     if (choice.cpu_ms > 0) limits["cpu_time"] = {{"value", choice.cpu_ms}, {"by", "rlimit of each process"}};
-    return {{"containment", "container"}, {"engine", settings.engine.text}, {"container", name}, {"image", choice.image}, {"limits", limits}};
+    return {{"containment", "container"},
+            {"engine", settings.engine.text},
+            {"container", name},
+            {"image", choice.image},
+            {"limits", limits}};
 }
 
 // dockerd 20.10 that is killed and started again ends and removes running containers that are to be removed with their end
 // (seen), and so loses builds. Podman leaves that to the container's own monitor.
 enum class Removal { by_engine, by_litbuild };
 
-json::object creation(const Settings &settings, const Choice &choice, const LaunchSpec &spec, const Token &token, Removal removal)
+json::object creation(const Settings &settings, const Choice &choice, const LaunchSpec &spec, const Token &token,
+                      Removal removal)
 {
     json::array env, mounts;
     for (const std::string &each : values_of(choice.environment, to_string(spec.build) + ": process")) env.emplace_back(each);
@@ -218,7 +223,8 @@ private:
         const std::optional<Container> other = api_.inspect(call_, token_.name);
         if (!other) return false;
         if (other->label(label::uuid) != spec_.uuid)
-            throw Error(Code::exists, api_.object() + ": the container name " + quote(token_.name) + " is taken by " + owner_of(*other));
+            throw Error(Code::exists,
+                        api_.object() + ": the container name " + quote(token_.name) + " is taken by " + owner_of(*other));
         token_.id = other->id;
         return true;
     }

@@ -152,8 +152,8 @@ Settings read_settings(std::string_view config)
     const std::string where = "container: configuration";
     const json::value value = parse(config, where);
     const Fields in(value, where);
-    in.allow({"engine", "tls", "timeout", "name", "runner", "remove", "image", "user", "network", "mounts", "environment", "limits",
-              "pull", "allow", "read_only_root", "new_privileges", "capabilities", "tmpfs"});
+    in.allow({"engine", "tls", "timeout", "name", "runner", "remove", "image", "user", "network", "mounts", "environment",
+              "limits", "pull", "allow", "read_only_root", "new_privileges", "capabilities", "tmpfs"});
     Settings out;
     out.engine = read_endpoint(in);
     out.patience = in.duration("timeout", out.patience);

@@ -59,7 +59,8 @@ void check_mount(const Allowed &allowed, const std::string &object, Mount &mount
     mount.source = source;
     while (mount.target.size() > 1 && mount.target.ends_with('/')) mount.target.pop_back();
     // Mounted over these, a build could deceive its runner about what it is and who is alive.
-    for (const std::string &own : {std::string("/proc"), std::string("/sys"), std::string("/dev"), std::string(runner_target), folder})
+    for (const std::string &own :
+         {std::string("/proc"), std::string("/sys"), std::string("/dev"), std::string(runner_target), folder})
         if (is_within(own, mount.target) || is_within(mount.target, own))
             throw Error(Code::denied, object + ": mount to " + quote(mount.target) + ": " + own + " is not to be covered");
 }
@@ -77,12 +78,14 @@ void check_allowed(const Settings &settings, const std::string &object, const Ch
     for (auto &[name, value] : environment) {
         if (value.from == Value::From::variable &&
             std::find(allowed.variables.begin(), allowed.variables.end(), value.text) == allowed.variables.end())
-            throw Error(Code::denied, object + ": environment " + quote(name) + ": variable " + quote(value.text) + " is not allowed here");
+            throw Error(Code::denied,
+                        object + ": environment " + quote(name) + ": variable " + quote(value.text) + " is not allowed here");
         if (value.from != Value::From::file) continue;
         const std::string file = real(value.text);
         const auto permits = [&](const std::string &each) { return !real(each).empty() && is_within(real(each), file); };
         if (file.empty() || !std::any_of(allowed.files.begin(), allowed.files.end(), permits))
-            throw Error(Code::denied, object + ": environment " + quote(name) + ": file " + quote(value.text) + " is not allowed here");
+            throw Error(Code::denied,
+                        object + ": environment " + quote(name) + ": file " + quote(value.text) + " is not allowed here");
         value.text = file;
     }
 }

@@ -35,10 +35,11 @@ double median(std::vector<double> values)
     return values[values.size() / 2];
 }
 
-void row(const std::string &what, const std::vector<double> &ours, const std::string &floor_name, const std::vector<double> &floor)
+void row(const std::string &what, const std::vector<double> &ours, const std::string &floor_name,
+         const std::vector<double> &floor)
 {
-    std::printf("%-34s %10.1f ms   %-30s %9.1f ms   ratio %6.2f\n", what.c_str(), median(ours), floor_name.c_str(), median(floor),
-                median(ours) / median(floor));
+    std::printf("%-34s %10.1f ms   %-30s %9.1f ms   ratio %6.2f\n", what.c_str(), median(ours), floor_name.c_str(),
+                median(floor), median(ours) / median(floor));
     std::fflush(stdout);
 }
 
@@ -55,7 +56,8 @@ BOOST_DATA_TEST_CASE(container, data::make(std::vector<std::string>{"docker", "p
     const std::string config = (room.root() / "config.json").string(), root = (room.root() / "data").string();
     fs::create_directories(root);
     spill(config, R"({"root": ")" + root + R"(", "plugin_folders": [")" + ::getenv("LITBUILD_PLUGIN_DIR") +
-                      R"("], "process": {"plugin": "container", "engine": ")" + engine.address() + R"(", "image": "localhost/busybox:1"}})");
+                      R"("], "process": {"plugin": "container", "engine": ")" + engine.address() +
+                      R"(", "image": "localhost/busybox:1"}})");
     const std::string litbuild = std::string(::getenv("LITBUILD_BIN_DIR")) + "/litbuild";
     const fs::path log = room.root() / "log";
     std::vector<std::string> own = {"docker", "-H", engine.address()};

@@ -102,9 +102,10 @@ public:
         std::vector<std::string> words = {"podman", "system", "service", "--time=0", address()};
         if (name_ == "docker") {
             const std::string d = folder_.path().string();
-            words = {"dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-                     "-H", address(), "--data-root", d + "/data", "--exec-root", d + "/exec", "--pidfile", d + "/pid",
-                     "--storage-driver", "overlay2", "--live-restore"};
+            words = {
+                "dockerd",   "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+                "-H",        address(),       "--data-root",      d + "/data",         "--exec-root",        d + "/exec",
+                "--pidfile", d + "/pid",      "--storage-driver", "overlay2",          "--live-restore"};
             if (was_killed_) std::this_thread::sleep_for(3s);
         }
         pid_ = start(words, environment_, log_);
@@ -143,10 +144,12 @@ private:
     void write_podman_configuration()
     {
         const std::string d = folder_.path().string();
-        spill(folder_.path() / "containers.conf",
-              "[containers]\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=8192:8192\"]\nnetns = \"none\"\n"
-              "log_driver = \"k8s-file\"\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"
-              "tmp_dir = \"" + d + "/tmp\"\n[network]\nnetwork_backend = \"netavark\"\n");
+        spill(
+            folder_.path() / "containers.conf",
+            "[containers]\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=8192:8192\"]\nnetns = \"none\"\n"
+            "log_driver = \"k8s-file\"\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"
+            "tmp_dir = \"" +
+                d + "/tmp\"\n[network]\nnetwork_backend = \"netavark\"\n");
         spill(folder_.path() / "storage.conf",
               "[storage]\ndriver = \"overlay\"\ngraphroot = \"" + d + "/data\"\nrunroot = \"" + d + "/run\"\n");
         environment_ = {"CONTAINERS_CONF=" + d + "/containers.conf", "CONTAINERS_STORAGE_CONF=" + d + "/storage.conf"};
@@ -222,7 +225,8 @@ public:
         std::vector<std::string> ids;
         for (const litbuild::Build &build : builds) ids.push_back(token(build).id);
         const auto are_gone = [&] {
-            return std::none_of(ids.begin(), ids.end(), [&](const std::string &id) { return engine_.api().inspect(Call::within(30s), id); });
+            return std::none_of(ids.begin(), ids.end(),
+                                [&](const std::string &id) { return engine_.api().inspect(Call::within(30s), id); });
         };
         eventually("containers have ended", [&] {
             return std::all_of(ids.begin(), ids.end(), [&](const std::string &id) {

@@ -38,7 +38,8 @@ BOOST_DATA_TEST_CASE(the_daemon_dies, data::make(std::vector<std::string>{"docke
     const Engine litbuild = room.open();
 
     // While they run.
-    const Build ends = litbuild.launch("contoso", shell("echo x >>ran; touch up; while [ ! -e go ]; do sleep 0.05; done; echo done"));
+    const Build ends =
+        litbuild.launch("contoso", shell("echo x >>ran; touch up; while [ ! -e go ]; do sleep 0.05; done; echo done"));
     const Build goes_on = litbuild.launch("contoso", shell("echo x >>ran; touch up; sleep 1000"));
     const Build is_stopped = litbuild.launch("contoso", shell("echo x >>ran; touch up; sleep 1000"));
     for (const Build &each : {ends, goes_on, is_stopped}) until_file(each.path() / "up");
@@ -66,7 +67,8 @@ BOOST_DATA_TEST_CASE(the_daemon_dies, data::make(std::vector<std::string>{"docke
     BOOST_TEST(runs_of(goes_on) == 1u);
 
     // During a stop that is still within its grace.
-    const Build slow = litbuild.launch("contoso", shell("trap 'echo heard >heard' TERM; echo x >>ran; touch up; while :; do sleep 0.05; done"));
+    const Build slow = litbuild.launch(
+        "contoso", shell("trap 'echo heard >heard' TERM; echo x >>ran; touch up; while :; do sleep 0.05; done"));
     until_file(slow.path() / "up");
     StopResult result;
     std::thread stopper([&] { result = slow.stop({.grace = 2s}, Call::within(60s)); });

@@ -104,11 +104,14 @@ BOOST_AUTO_TEST_CASE(nobody_there)
 {
     TempRoot folder;
     const std::string path = (folder.path() / "none").string();
-    CHECK_SAID(ask("unix://" + path), Code::unavailable, "unix://" + path + ": there is no such socket; does the container engine run?");
+    CHECK_SAID(ask("unix://" + path), Code::unavailable,
+               "unix://" + path + ": there is no such socket; does the container engine run?");
     spill(path, "a file");
-    CHECK_SAID(ask("unix://" + path), Code::unavailable, "unix://" + path + ": cannot reach the container engine: Connection refused");
+    CHECK_SAID(ask("unix://" + path), Code::unavailable,
+               "unix://" + path + ": cannot reach the container engine: Connection refused");
     const std::string deep = (folder.path() / std::string(120, 'd') / "s").string();
-    CHECK_SAID(ask("unix://" + deep), Code::unavailable, "unix://" + deep + ": there is no such socket; does the container engine run?");
+    CHECK_SAID(ask("unix://" + deep), Code::unavailable,
+               "unix://" + deep + ": there is no such socket; does the container engine run?");
     // A port that was free a moment ago.
     const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in local{};
@@ -160,17 +163,22 @@ BOOST_AUTO_TEST_CASE(answers_that_are_none)
     } cases[] = {
         {"", Code::unavailable, "the container engine broke off in the middle of its answer"},
         {"HTTP/1.1 200 OK\r\nApi-Ver", Code::unavailable, "the container engine broke off in the middle of its answer"},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Code::unavailable, "the container engine broke off in the middle of its answer"},
-        {"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Code::unavailable, "what answers is no container engine: its answer is not HTTP (bad version)"},
-        {std::string("\0\1\2\377garbage\r\n\r\n", 15), Code::unavailable, "what answers is no container engine: its answer is not HTTP (bad version)"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Code::unavailable,
+         "the container engine broke off in the middle of its answer"},
+        {"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Code::unavailable,
+         "what answers is no container engine: its answer is not HTTP (bad version)"},
+        {std::string("\0\1\2\377garbage\r\n\r\n", 15), Code::unavailable,
+         "what answers is no container engine: its answer is not HTTP (bad version)"},
         {http("404 Not Found", "Server: nginx\r\n", "<html>none</html>"), Code::unavailable,
          "what answers is no container engine: it names no version of its API (HTTP status 404: <html>none</html>)"},
-        {http("200 OK", "Api-Version: 1.12\r\n", "OK"), Code::unsupported, "its API is of version 1.12; 1.30 or newer is needed"},
+        {http("200 OK", "Api-Version: 1.12\r\n", "OK"), Code::unsupported,
+         "its API is of version 1.12; 1.30 or newer is needed"},
         {http("200 OK", "Api-Version: new\r\n", "OK"), Code::unavailable,
          "what answers is no container engine: it names no version of its API (HTTP status 200: OK)"},
         {http("500 Internal Server Error", version, R"({"message": "the daemon's own\n sentence."})"), Code::unavailable,
          "the container engine says: the daemon's own  sentence"},
-        {http("403 Forbidden", version, R"({"message": "not for you"})"), Code::denied, "the container engine says: not for you"},
+        {http("403 Forbidden", version, R"({"message": "not for you"})"), Code::denied,
+         "the container engine says: not for you"},
         {http("200 OK", version, "no json"), Code::unavailable, "the container engine's answer is not JSON: syntax error"},
     };
     for (const auto &each : cases) {
@@ -182,7 +190,8 @@ BOOST_AUTO_TEST_CASE(answers_that_are_none)
 BOOST_AUTO_TEST_CASE(no_answer)
 {
     Server server("", true);
-    CHECK_SAID(ask(server.address(), 1s), Code::unavailable, server.address() + ": the container engine has not answered for 1 s");
+    CHECK_SAID(ask(server.address(), 1s), Code::unavailable,
+               server.address() + ": the container engine has not answered for 1 s");
     const Said said = ask(server.address(), 60s, Call::within(200ms));
     BOOST_TEST(name(said.code) == "timeout");
     BOOST_TEST(said.sentence.starts_with(server.address() + ": "), said.sentence);
@@ -198,15 +207,16 @@ BOOST_AUTO_TEST_CASE(no_answer)
 BOOST_AUTO_TEST_CASE(an_answer_without_end_is_refused)
 {
     const Server server("HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 99999999999\r\n\r\n{");
-    BOOST_TEST(ask(server.address()).sentence == server.address() + ": the container engine's answer is too long: body limit exceeded");
+    BOOST_TEST(ask(server.address()).sentence ==
+               server.address() + ": the container engine's answer is too long: body limit exceeded");
     const Server headers("HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x'));
     BOOST_TEST(name(ask(headers.address()).code) == "unavailable");
 }
 
 BOOST_AUTO_TEST_CASE(addresses)
 {
-    for (const char *bad : {"", "/run/docker.sock", "unix://", "unix://run/docker.sock", "tcp://", "tcp://host", "tcp://host:", "tcp://:1",
-                            "tcp://host:port", "http://host:1", "unix:///run/a b"})
+    for (const char *bad : {"", "/run/docker.sock", "unix://", "unix://run/docker.sock", "tcp://", "tcp://host",
+                            "tcp://host:", "tcp://:1", "tcp://host:port", "http://host:1", "unix:///run/a b"})
         BOOST_CHECK_EXCEPTION(Endpoint::parse(bad), Error, [](const Error &e) { return e.code() == Code::invalid; });
     const Endpoint tcp = Endpoint::parse("tcp://[::1]:2376");
     BOOST_TEST(tcp.host == "::1");

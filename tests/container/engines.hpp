@@ -1,6 +1,8 @@
 // Real container engines, dockerd and podman, each with its own socket and folders, started by the test and ended by pid.
 #pragma once
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <container/api.hpp>
@@ -56,6 +58,7 @@ public:
         socket_ = (folder_.path() / "s.sock").string();
         log_ = folder_.path() / "log";
         if (name_ == "podman") write_podman_configuration();
+        if (name_ == "docker") make_certificates();
         begin();
         make_images();
     }
@@ -77,13 +80,16 @@ public:
     static std::string missing(const std::string &name)
     {
         if (::geteuid() != 0) return "an engine of its own is started by root";
-        for (const char *program : {name == "docker" ? "dockerd" : "podman", "runc", "busybox", "tar"})
+        for (const char *program : {name == "docker" ? "dockerd" : "podman", "runc", "busybox", "tar", "openssl"})
             if (!is_program(program)) return std::string("there is no ") + program;
         return "";
     }
 
     const std::string &name() const { return name_; }
     std::string address() const { return "unix://" + socket_; }
+    /// Where dockerd listens with TLS, for who has a certificate in `folder()`: ca.pem, client.pem, client.key; another.pem and
+    /// another.key are of an authority that it does not know.
+    std::string secure_address() const { return "tcp://127.0.0.1:" + port_; }
     const fs::path &folder() const { return folder_.path(); }
     /// What its command line needs to reach it.
     const std::vector<std::string> &environment() const { return environment_; }
@@ -155,6 +161,35 @@ private:
         environment_ = {"CONTAINERS_CONF=" + d + "/containers.conf", "CONTAINERS_STORAGE_CONF=" + d + "/storage.conf"};
     }
 
+    void make_certificates()
+    {
+        const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in local{};
+        local.sin_family = AF_INET;
+        local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof local;
+        if (::bind(socket, reinterpret_cast<sockaddr *>(&local), sizeof local) != 0 ||
+            ::getsockname(socket, reinterpret_cast<sockaddr *>(&local), &size) != 0)
+            throw std::runtime_error("no port");
+        port_ = std::to_string(ntohs(local.sin_port));
+        ::close(socket);
+        const std::string d = folder_.path().string() + "/";
+        const auto make = [&](const std::string &who, std::vector<std::string> more) {
+            std::vector<std::string> words = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                                              "-nodes", "-days", "2", "-subj", "/CN=" + who, "-keyout", d + who + ".key", "-out",
+                                              d + who + ".pem"};
+            words.insert(words.end(), more.begin(), more.end());
+            if (!run(words, {}, log_)) throw std::runtime_error("no certificate: " + slurp(log_));
+        };
+        const std::vector<std::string> leaf = {"-CA", d + "ca.pem", "-CAkey", d + "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"};
+        make("ca", {});
+        make("another", {});
+        std::vector<std::string> server = leaf;
+        server.insert(server.end(), {"-addext", "subjectAltName=IP:127.0.0.1"});
+        make("server", server);
+        make("client", leaf);
+    }
+
     void make_images() const
     {
         const std::string d = folder_.path().string(), root = d + "/image";
@@ -182,7 +217,7 @@ private:
 
     std::string name_;
     TempRoot folder_;
-    std::string socket_;
+    std::string socket_, port_;
     fs::path log_;
     std::vector<std::string> environment_;
     pid_t pid_ = 0;
@@ -195,7 +230,7 @@ class Room {
 public:
     explicit Room(ContainerEngine &engine, boost::json::object more = {}) : engine_(engine)
     {
-        more["engine"] = engine.address();
+        more.emplace("engine", engine.address());
         more.emplace("image", "localhost/busybox:1");
         more.emplace("timeout", "60s");
         config_.root = root_.path();

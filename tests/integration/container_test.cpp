@@ -423,6 +423,41 @@ ON_EACH_ENGINE(images)
                "contoso/5: could not be started: process: mount '/nowhere' is not there");
 }
 
+BOOST_AUTO_TEST_CASE(over_tcp_with_tls)
+{
+    const std::string engine_name = "docker";
+    ENGINE_OR_SKIP;
+    const std::string d = engine.folder().string() + "/";
+    const auto with = [&](json::object tls) { return json::object{{"engine", engine.secure_address()}, {"tls", std::move(tls)}}; };
+    Room room(engine, with({{"ca", d + "ca.pem"}, {"cert", d + "client.pem"}, {"key", d + "client.key"}}));
+    const Engine litbuild = room.open();
+    const Build build = litbuild.launch("contoso", shell("touch up; sleep 1000"));
+    until_file(build.path() / "up");
+    BOOST_TEST(room.token(build).engine == engine.secure_address());
+    BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
+    BOOST_TEST(count_alive(build) == 0u);
+
+    const auto sentence_of = [&](json::object tls) {
+        Room other(engine, with(std::move(tls)));
+        try {
+            other.open().launch("contoso", shell("true"));
+        } catch (const Error &e) {
+            return std::string(e.what());
+        }
+        return std::string("no error");
+    };
+    const std::string start = "contoso/1: could not be started: " + engine.secure_address() + ": ";
+    // An engine that is not who it should be; a client that the engine does not know.
+    std::string said = sentence_of({{"ca", d + "another.pem"}});
+    BOOST_TEST(said.find(start + "no secure connection to the container engine: certificate verify failed") == 0u, said);
+    said = sentence_of({{"ca", d + "ca.pem"}});
+    BOOST_TEST(said.find(start) == 0u, said);
+    said = sentence_of({{"ca", d + "ca.pem"}, {"cert", d + "another.pem"}, {"key", d + "another.key"}});
+    BOOST_TEST(said.find(start) == 0u, said);
+    said = sentence_of({{"ca", d + "none.pem"}});
+    BOOST_TEST(said == d + "none.pem: cannot be used for TLS: No such file or directory (system library)", said);
+}
+
 /// The build that the quick start makes, from the same spec; only the configuration is another.
 ON_EACH_ENGINE(the_build_of_the_quick_start)
 {

@@ -102,11 +102,7 @@ int Supervisor::last_word()
             ::poll(nullptr, 0, 1000);
         }
     }
-<<<<<<< HEAD
-=======
-    journal_.release_room();
     if (is_shared_) ::unlinkat(control_.get(), "beat", 0);
->>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
     switch (verdict_->state) {
     case State::complete: return 0;
     case State::failed: return verdict_->exit_code.value_or(1);

@@ -15,14 +15,9 @@
 //              child) and the control group, where there is one, is not populated. The last word is written.
 //
 // One thread; sleeps in one poll() without a timeout while nothing is due. Only on a file system that hosts share, requests
-<<<<<<< HEAD
-// are looked for every two seconds, for nothing tells of those that come from elsewhere. No signal is handled: they are read
-// from a signalfd, so that no order of events is special.
-=======
-// are looked for every two seconds, for nothing tells of those that come from elsewhere, and every second time `.control/beat`
-// is written, by which other hosts know that this one is there. No signal is handled: they are read from a
+// are looked for every two seconds, for nothing tells of those that come from elsewhere, and every second time
+// `.control/beat` is written, by which other hosts know that this one is there. No signal is handled: they are read from a
 // signalfd, so that no order of events is special.
->>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 #pragma once
 
 #include <set>

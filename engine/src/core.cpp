@@ -109,15 +109,6 @@ std::string read_identity(const Core &core, const Call &call, const BuildName &b
     return text;
 }
 
-<<<<<<< HEAD
-/// A build that has no runner yet: whether who launched it still can start one.
-std::string launcher_gone(const Core &core, const Call &call, const BuildName &build)
-=======
-std::string living(uint64_t count)
-{
-    return std::to_string(count) + (count == 1 ? " process lives on" : " processes live on");
-}
-
 /// Of a build that has no runner yet.
 struct Launcher {
     std::string gone;        ///< why who launched it cannot start one any more; empty: it may
@@ -125,7 +116,6 @@ struct Launcher {
 };
 
 Launcher launcher_of(const Core &core, const Call &call, const BuildName &build)
->>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 {
     boost::system::error_code error;
     const boost::json::value document = boost::json::parse(read_identity(core, call, build), error);
@@ -148,14 +138,9 @@ Launcher launcher_of(const Core &core, const Call &call, const BuildName &build)
     if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return {};
     // A runner that was just started may be on its way to its token.
     const boost::json::value *uuid = document.as_object().if_contains("uuid");
-<<<<<<< HEAD
     const std::string mark = uuid && uuid->is_string() ? "LITBUILD_UUID=" + std::string(uuid->as_string()) : "";
-    if (!mark.empty() && !linux_::marked_with(mark, 0).empty()) return "";
-    return "who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing";
-=======
-    if (uuid && uuid->is_string() && !linux_::marked_with("LITBUILD_UUID=" + std::string(uuid->as_string()), 0).empty()) return {};
+    if (!mark.empty() && !linux_::marked_with(mark, 0).empty()) return {};
     return {"who launched it (pid " + std::to_string(number("pid")) + ") is gone and had started nothing", ""};
->>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 }
 
 }  // namespace

@@ -139,17 +139,11 @@ StopResult Build::stop(const StopOptions &options, Call given) const
         if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled; the request stands");
         ::poll(nullptr, 0, 100);
     }
-<<<<<<< HEAD
-    const Status after = core.status(Call::within(std::chrono::seconds(10)), name_);
-    if (is_terminal(after.state)) drop_doubts(report);
-    if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
-=======
-    if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
-
     const detail::Standing later = core.standing(Call::within(std::chrono::seconds(10)), name_);
     const Status &after = later.status;
+    if (is_terminal(after.state)) drop_doubts(report);
+    if (report.outcome == StopOutcome::incomplete) return result(name_, Outcome::incomplete, std::move(report));
     if (later.lost == detail::Standing::Lost::silent) return result(name_, Outcome::requested, std::move(report));
->>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
     if (after.state == State::stopped) {
         add_word_of_runner(report, after);
         return result(name_, Outcome::stopped, std::move(report));

@@ -114,7 +114,6 @@ private:
     bool settle(const Call &call, const BuildName &build, Draft &draft);
     bool is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft);
 
-<<<<<<< HEAD
     // A draft that could not be cleared away, or may have become a build, for the server did not answer.
     struct Doubt {
         Path draft;
@@ -123,10 +122,6 @@ private:
     };
     std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build);
 
-    std::unique_ptr<Fs> fs_;
-    std::mutex doubts_mutex_;
-    std::vector<Doubt> doubts_;
-=======
     /// What the clock of a team's file system showed, and when.
     struct Reading {
         int64_t time_ns = 0;
@@ -135,9 +130,10 @@ private:
     int64_t clock_ns(const Call &call, const std::string &team);
 
     std::unique_ptr<Fs> fs_;
+    std::mutex doubts_mutex_;
+    std::vector<Doubt> doubts_;
     std::mutex clocks_mutex_;
     std::map<std::string, Reading> clocks_;
->>>>>>> c725789 (Hosts are heard of by a beat, and a build is lost by the file server's clock; calls that hang are left alone)
 };
 
 }  // namespace litbuild::folder

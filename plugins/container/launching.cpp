@@ -298,7 +298,7 @@ private:
         // It has claimed the build, so it is the build's runner, and everything else is in the folder.
     }
 
-    /// Removes what must not be left, as well as can be; what cannot be reached now is told by `doctor`.
+    /// Removes what must not be left, as well as can be; what cannot be reached now, a later launch removes.
     void forget(const std::string &container) const
     {
         try {

@@ -108,10 +108,10 @@ public:
         std::vector<std::string> words = {"podman", "system", "service", "--time=0", address()};
         if (name_ == "docker") {
             const std::string d = folder_.path().string();
-            words = {
-                "dockerd",   "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-                "-H",        address(),       "--data-root",      d + "/data",         "--exec-root",        d + "/exec",
-                "--pidfile", d + "/pid",      "--storage-driver", "overlay2",          "--live-restore"};
+            words = {"dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+                     "--ip-masq=false", "--live-restore", "--storage-driver", "overlay2", "--data-root", d + "/data", "--exec-root", d + "/exec",
+                     "--pidfile", d + "/pid", "-H", address(), "-H", secure_address(), "--tlsverify", "--tlscacert",
+                     d + "/ca.pem", "--tlscert", d + "/server.pem", "--tlskey", d + "/server.key"};
             if (was_killed_) std::this_thread::sleep_for(3s);
         }
         pid_ = start(words, environment_, log_);
@@ -175,13 +175,14 @@ private:
         ::close(socket);
         const std::string d = folder_.path().string() + "/";
         const auto make = [&](const std::string &who, std::vector<std::string> more) {
-            std::vector<std::string> words = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                                              "-nodes", "-days", "2", "-subj", "/CN=" + who, "-keyout", d + who + ".key", "-out",
-                                              d + who + ".pem"};
+            std::vector<std::string> words = {"openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt",
+                                              "ec_paramgen_curve:prime256v1", "-subj", "/CN=" + who};
+            words.insert(words.end(), {"-keyout", d + who + ".key", "-out", d + who + ".pem"});
             words.insert(words.end(), more.begin(), more.end());
             if (!run(words, {}, log_)) throw std::runtime_error("no certificate: " + slurp(log_));
         };
-        const std::vector<std::string> leaf = {"-CA", d + "ca.pem", "-CAkey", d + "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"};
+        const std::vector<std::string> leaf = {"-CA", d + "ca.pem", "-CAkey", d + "ca.key", "-addext",
+                                               "basicConstraints=critical,CA:FALSE"};
         make("ca", {});
         make("another", {});
         std::vector<std::string> server = leaf;

@@ -63,9 +63,11 @@ Descriptor PosixRoot::open(const Path &path, int flags) const noexcept
     Descriptor fd, again;
     for (int i = 0; i < tries; ++i) {
         // What a server has forgotten may be there under another handle, the root itself, too.
-        if (i > 0 && errno == ESTALE) again.reset(::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        const bool is_stale = i > 0 && errno == ESTALE;
+        if (is_stale) again.reset(::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (is_stale && !again) break;
         const int root = again ? again.get() : fd_.get();
-        if (is_nfs_) ask_for_names(root, path.text());
+        if (is_nfs_ && !ask_for_names(root, path.text(), i == 0 ? Asked::lately : Asked::now)) continue;
         fd = path.is_root() ? Descriptor(::openat(root, ".", flags | O_CLOEXEC)) : resolve(root, path.text(), flags);
         if (fd || !worth_a_retry(errno)) break;
     }
@@ -77,18 +79,18 @@ Descriptor PosixRoot::resolve(int root, const std::string &path, int flags) cons
     return walk_ ? walk(root, path, flags) : at_once(root, path.c_str(), flags);
 }
 
-// A client asks for a name again where its folder has changed; so the folder is asked for.
-void PosixRoot::ask_for_names(int root, const std::string &path) const
+// A client asks for a name again where its folder has changed; so the folder is asked for. False: ESTALE.
+bool PosixRoot::ask_for_names(int root, const std::string &path, Asked when) const
 {
     constexpr size_t most = 4096;
     struct stat found;
-    for (size_t end = 0; end != std::string::npos && !path.empty();) {
+    for (size_t end = 0; end != std::string::npos;) {
         const std::string folder = path.substr(0, end);
         const size_t next = path.find('/', end == 0 ? 0 : end + 1);
         const bool is_parent = next == std::string::npos;
         const Clock::time_point now = Clock::now();
         end = next;
-        if (!is_parent) {
+        if (!is_parent && when == Asked::lately) {
             const std::lock_guard<std::mutex> hold(asked_mutex_);
             if (asked_.size() > most) asked_.clear();
             Clock::time_point &last = asked_[folder];
@@ -97,8 +99,16 @@ void PosixRoot::ask_for_names(int root, const std::string &path) const
         }
         const Descriptor fd = folder.empty() ? Descriptor(::openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC))
                                              : resolve(root, folder, O_PATH | O_DIRECTORY);
-        if (!fd || fresh_stat(fd.get(), found) != 0) return;
+        if (!fd) return errno != ESTALE;
+        if (fresh_stat(fd.get(), found) == 0) continue;
+        if (errno != ESTALE) return true;
+        // Not counted as asked.
+        const std::lock_guard<std::mutex> hold(asked_mutex_);
+        asked_.clear();
+        errno = ESTALE;
+        return false;
     }
+    return true;
 }
 
 int fresh_stat(int fd, struct stat &found) noexcept

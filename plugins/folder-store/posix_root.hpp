@@ -35,7 +35,8 @@ private:
     linux_::Descriptor resolve(int root, const std::string &path, int flags) const noexcept;
     linux_::Descriptor at_once(int root, const char *path, int flags) const noexcept;
     linux_::Descriptor walk(int root, const std::string &path, int flags) const noexcept;
-    void ask_for_names(int root, const std::string &path) const;
+    enum class Asked { lately, now };
+    bool ask_for_names(int root, const std::string &path, Asked when) const;
 
     std::string path_;
     linux_::Descriptor fd_;

@@ -8,7 +8,7 @@ export TMPDIR=/run/tmp
 mount_nfs() {
     local options=sec=sys,proto=tcp,port=20490,addr=$2
     case $1 in
-    3) options+=,vers=3,nolock,mountproto=tcp,mountport=20491,mountaddr=$2 ;;
+    3) options+=,vers=3,nolock,noacl,mountproto=tcp,mountport=20491,mountaddr=$2 ;;
     *) options+=,vers=$1,clientaddr=${client:-127.0.0.1} ;;
     esac
     mkdir -p "$4"

@@ -36,7 +36,7 @@ public:
         std::ofstream(work_ / "ganesha.conf")
             << "NFS_CORE_PARAM { NFS_Port = 20490; MNT_Port = 20491; Protocols = 3, 4; Enable_NLM = false; "
                "Enable_RQUOTA = false; Enable_UDP = false; }\n"
-               "NFSV4 { Graceless = true; Lease_Lifetime = 5; Grace_Period = 5; RecoveryBackend = fs; "
+               "NFSV4 { Graceless = true; Lease_Lifetime = 60; Grace_Period = 5; RecoveryBackend = fs; "
                "Only_Numeric_Owners = true; RecoveryRoot = "
             << (work_ / "recovery").string()
             << "; }\nNFS_KRB5 { Active_krb5 = false; }\nLOG { Default_Log_Level = EVENT; }\nEXPORT { Export_Id = 1; Path = "

@@ -4,7 +4,7 @@ serve() {
     mountpoint -q /run/srv || mount -t ext4 "$1" /run/srv || return 1
     cat >/run/ganesha.conf <<X
 NFS_CORE_PARAM { NFS_Port = 20490; MNT_Port = 20491; Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
-NFSV4 { Graceless = true; Lease_Lifetime = 5; Grace_Period = 5; RecoveryRoot = /run/ganesha; RecoveryBackend = fs; Only_Numeric_Owners = true; }
+NFSV4 { Graceless = true; Lease_Lifetime = 60; Grace_Period = 5; RecoveryRoot = /run/ganesha; RecoveryBackend = fs; Only_Numeric_Owners = true; }
 NFS_KRB5 { Active_krb5 = false; }
 LOG { Default_Log_Level = EVENT; }
 EXPORT { Export_Id = 1; Path = /run/srv; Pseudo = /export; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; Protocols = 3, 4; Transports = TCP; Attr_Expiration_Time = 0; FSAL { Name = VFS; } }

@@ -142,17 +142,26 @@ struct TwoDisks : FaultyStore {
 
 }  // namespace
 
+// NFS before 4.2 does not.
+static bool tells_of_holes(const fs::path &file)
+{
+    const linux_::Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat found;
+    return ::fstat(fd.get(), &found) == 0 && ::lseek(fd.get(), 0, SEEK_HOLE) < found.st_size;
+}
+
 BOOST_AUTO_TEST_CASE(all_that_a_folder_holds_travels_there_and_back)
 {
     TwoDisks f;
     const BuildName build = f.furnished();
     const std::string before = portrait(f.live(build));
+    const bool has_holes = tells_of_holes(f.live(build) / "sparse");
     BOOST_TEST(f.store.archive(Call(), build).path == f.archived(build).string());
     BOOST_TEST(f.all() == "a1");
     BOOST_TEST(portrait(f.archived(build)) == before);
     struct stat sparse;
     BOOST_REQUIRE(::stat((f.archived(build) / "sparse").c_str(), &sparse) == 0);
-    BOOST_TEST(sparse.st_blocks < 1024);
+    BOOST_TEST((sparse.st_blocks < 1024 || !has_holes));
     BOOST_TEST(f.left_overs() == "");
     BOOST_TEST(f.store.archive(Call(), build).archived);
     BOOST_TEST(!f.store.restore(Call(), build).archived);

@@ -230,7 +230,7 @@ std::vector<Item> Client::list(const std::string &folder)
     args.dircount = args.maxcount = listing_size;
     bool is_last = false;
     for (int restarts = 0; !is_last;) {
-        const int number = request<READDIRPLUS3res>(Again::yes, &::rpc_nfs3_readdirplus_async, args, [&](READDIRPLUS3res &result) {
+        const auto take = [&](READDIRPLUS3res &result) {
             const READDIRPLUS3resok &found = result.READDIRPLUS3res_u.resok;
             std::memcpy(args.cookieverf, found.cookieverf, sizeof args.cookieverf);
             for (const entryplus3 *entry = found.reply.entries; entry; entry = entry->nextentry) {
@@ -245,7 +245,8 @@ std::vector<Item> Client::list(const std::string &folder)
                                                                    : std::string()});
             }
             is_last = found.reply.eof || !found.reply.entries;
-        });
+        };
+        const int number = request<READDIRPLUS3res>(Again::yes, &::rpc_nfs3_readdirplus_async, args, take);
         if (number == 0) continue;
         // The place where the reading stood is gone.
         const bool again = number == EIO || number == EINVAL;

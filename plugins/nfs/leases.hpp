@@ -39,7 +39,8 @@ public:
     Leases(const Leases &) = delete;
     Leases &operator=(const Leases &) = delete;
 
-    /// `.NAME.lease` in a folder. Waits for others until the call ends; throws what Call::check does, with `object`, and Refusal.
+    /// `.NAME.lease` in a folder. Waits for others until the call ends; throws what Call::check does, with `object`, and
+    /// Refusal.
     Handle take(const Call &call, Client &client, const std::string &folder, std::string_view name,
                 const std::string &object);
     /// Whether it was not taken away; costs a request.

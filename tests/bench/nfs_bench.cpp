@@ -43,7 +43,8 @@ int main(int argc, char **argv)
         const fs::path folder = logs / std::to_string(i);
         fs::create_directories(folder / ".control");
         std::ofstream(folder / "build.json") << "{\"runid\":" << i << ",\"uuid\":\"x\"}";
-        std::ofstream(folder / "events.jsonl") << "{\"seq\":1,\"time\":\"2026-01-01T00:00:00Z\",\"type\":\"end\",\"state\":\"complete\"}\n";
+        std::ofstream(folder / "events.jsonl")
+            << "{\"seq\":1,\"time\":\"2026-01-01T00:00:00Z\",\"type\":\"end\",\"state\":\"complete\"}\n";
         std::ofstream(folder / "status.json") << "{\"seq\":1,\"time\":\"2026-01-01T00:00:00Z\",\"state\":\"complete\"}\n";
     }
     nfs::Options options;

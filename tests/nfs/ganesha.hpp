@@ -101,8 +101,8 @@ public:
             const int null = ::open("/dev/null", O_RDWR);
             for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
             ::close_range(3, ~0U, 0);
-            std::array<char *, 3> environment = {const_cast<char *>(preload.c_str()), const_cast<char *>("PATH=/usr/sbin:/usr/bin"),
-                                                 nullptr};
+            std::array<char *, 3> environment = {const_cast<char *>(preload.c_str()),
+                                                 const_cast<char *>("PATH=/usr/sbin:/usr/bin"), nullptr};
             ::execle(tool.c_str(), "ganesha.nfsd", "-F", "-f", config.c_str(), "-L", log.c_str(), "-p", pid_file.c_str(),
                      nullptr, environment.data());
             ::_exit(127);

@@ -29,10 +29,12 @@ BOOST_AUTO_TEST_CASE(an_engine_without_a_mount_follows_and_moves_builds)
     config.root = ganesha.exported;
     config.runner = runner;
     const Engine near(std::move(config));
-    const Engine far(Config::from_json("{\"store\":{\"plugin\":\"nfs\",\"url\":\"" + ganesha.url() + "\"},\"status\":{\"plugin\":" +
-                                       "\"nfs\"},\"plugin_folders\":[\"" + plugins + "\"],\"runner\":\"" + runner + "\"}"));
+    const Engine far(Config::from_json("{\"store\":{\"plugin\":\"nfs\",\"url\":\"" + ganesha.url() +
+                                       "\"},\"status\":{\"plugin\":\"nfs\"},\"plugin_folders\":[\"" + plugins +
+                                       "\"],\"runner\":\"" + runner + "\"}"));
 
-    const Build first = near.launch("contoso", R"({"steps": [{"name": "one", "command": ["sh", "-c", "echo hello; sleep 0.3"]}]})");
+    const Build first =
+        near.launch("contoso", R"({"steps": [{"name": "one", "command": ["sh", "-c", "echo hello; sleep 0.3"]}]})");
     const Build build = far.build("contoso", first.runid());
     BOOST_TEST(build.path() == first.path());
     std::string log;

@@ -321,8 +321,8 @@ BOOST_AUTO_TEST_CASE(refusals_are_told)
     BOOST_TEST(failure([&] { store->create(Call(), new_build("contoso", 2)); }).starts_with("denied; "));
     BOOST_TEST(failure([&] { store->archive(Call(), {"contoso", 1}); }).starts_with("denied; "));
     const std::string missing = failure([&] { open(read_only, "/nowhere")->teams(Call()); });
-    BOOST_TEST((missing.starts_with("not_found; nfs://127.0.0.1/nowhere: ") || missing.starts_with("denied; nfs://127.0.0.1/nowhere: ")),
-               missing);
+    const bool is_named = missing.find("; nfs://127.0.0.1/nowhere: ") != missing.npos;
+    BOOST_TEST((is_named && (missing.starts_with("not_found;") || missing.starts_with("denied;"))), missing);
     Ganesha squashed(fast_place(), Ganesha::Access::write, "Root_Squash");
     fs::create_directories(squashed.exported / "contoso/logs/1");
     const auto other = open(squashed, squashed.exported);
@@ -333,5 +333,6 @@ BOOST_AUTO_TEST_CASE(refusals_are_told)
     options.address = nfs::parse_address("nfs://127.0.0.1/export?nfsport=" + std::to_string(free_port()));
     options.patience.deadline = milliseconds(300);
     nfs::NfsFs nobody(options);
-    BOOST_TEST(failure([&] { nobody.look(Call(), folder::Path()); }).starts_with("timeout; nfs://127.0.0.1/export: has not answered"));
+    const std::string why = failure([&] { nobody.look(Call(), folder::Path()); });
+    BOOST_TEST(why.starts_with("timeout; nfs://127.0.0.1/export: has not answered"), why);
 }

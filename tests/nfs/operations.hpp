@@ -46,11 +46,13 @@ inline std::vector<Operation> operations()
     };
     const auto stays = [=](const fs::path &logs) { return is(places(logs, 1), "live"); };
     return {
-        {"create", [](BuildStore &) {}, [](BuildStore &store, const Call &call) { store.create(call, new_build("contoso", 1)); },
+        {"create", [](BuildStore &) {},
+         [](BuildStore &store, const Call &call) { store.create(call, new_build("contoso", 1)); },
          [=](const fs::path &logs) {
              // One that was not answered for may be there, too: each of them whole.
              for (int64_t id = 1; fs::exists(logs / std::to_string(id)); ++id)
-                 if (places(logs, id) != "live" || slurp(logs / std::to_string(id) / "build.json").find(uuid(1)) == std::string::npos)
+                 if (places(logs, id) != "live" ||
+                     slurp(logs / std::to_string(id) / "build.json").find(uuid(1)) == std::string::npos)
                      return std::to_string(id) + ": " + places(logs, id);
              return is(fs::exists(logs / "1") ? "there" : "nowhere", "there");
          }},
@@ -70,7 +72,9 @@ inline std::vector<Operation> operations()
                  if (error.code() != Code::not_found) throw;
              }
          },
-         [=](const fs::path &logs) { return is(places(logs, 1) + (fs::exists(logs / ".removed/1") ? "marked" : ""), "marked"); }},
+         [=](const fs::path &logs) {
+             return is(places(logs, 1) + (fs::exists(logs / ".removed/1") ? "marked" : ""), "marked");
+         }},
         {"list", make, [](BuildStore &store, const Call &call) {
              std::string found;
              store.list(call, {"contoso", Scope::all, 0, 0}, [&](const Entry &entry) {

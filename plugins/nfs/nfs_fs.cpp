@@ -289,7 +289,12 @@ public:
           call_(client.call().has_deadline() ? Call::until(client.call().deadline()) : Call()),
           held_(fs.leases_.take(call, client, folder.handle, path.name(), fs.shown(path)))
     {
-        if (times_ == Times::keep) (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns});
+        try {
+            if (times_ == Times::keep) (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns});
+        } catch (...) {
+            fs_.leases_.release(call_, held_);
+            throw;
+        }
     }
     ~HeldLease() override
     {

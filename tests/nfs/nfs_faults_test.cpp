@@ -102,8 +102,10 @@ void harm_each(Harm harm)
             }
             room.proxy.judge({});
             if (is_harmed) harm == Harm::stop ? room.ganesha.thaw() : room.ganesha.start();
-            BOOST_TEST(failure([&] { operation.run(*root.store, Call::within(seconds(30))); }) == "nothing thrown", where);
-            BOOST_TEST(operation.fault(root.logs()) == "", where);
+            const std::string then = failure([&] { operation.run(*root.store, Call::within(seconds(30))); });
+            BOOST_TEST(then == "nothing thrown", where << ", the second time: " << then);
+            const std::string fault = operation.fault(root.logs());
+            BOOST_TEST(fault == "", where << ": " << fault);
         }
     }
 }

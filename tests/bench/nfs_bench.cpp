@@ -37,6 +37,7 @@ int main(int argc, char **argv)
         std::printf("SKIPPED: nfs bench: %s\n", why.c_str());
         return 77;
     }
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     nfs_fixture::Ganesha ganesha(fs::temp_directory_path());
     const fs::path logs = ganesha.exported / "contoso/logs";
     for (int i = 1; i <= builds; ++i) {
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
         std::ofstream(folder / "build.json") << "{\"runid\":" << i << ",\"uuid\":\"x\"}";
         std::ofstream(folder / "events.jsonl")
             << "{\"seq\":1,\"time\":\"2026-01-01T00:00:00Z\",\"type\":\"end\",\"state\":\"complete\"}\n";
-        std::ofstream(folder / "status.json") << "{\"seq\":1,\"time\":\"2026-01-01T00:00:00Z\",\"state\":\"complete\"}\n";
+        std::ofstream(folder / "status.json") << "{\"offset\":76,\"time\":\"2026-01-01T00:00:00Z\",\"state\":\"complete\"}\n";
     }
     nfs::Options options;
     options.address = nfs::parse_address(ganesha.url());

@@ -355,7 +355,9 @@ struct Faulty : Fs {
 };
 
 struct FaultyStore : TempFolder {
-    FaultyStore() : faults(new Faulty(path.string())), store(std::unique_ptr<Fs>(faults)), logs(path / "contoso/logs")
+    FaultyStore()
+        : TempFolder(memory()), faults(new Faulty(path.string())), store(std::unique_ptr<Fs>(faults)),
+          logs(path / "contoso/logs")
     {
     }
     Faulty *faults;

@@ -20,7 +20,8 @@ std::string host_of(const std::string &beat)
 }
 
 /// None: that clock cannot be asked.
-std::optional<std::chrono::nanoseconds> age_of(const Core &core, const Call &call, const BuildName &build, const std::string &file)
+std::optional<std::chrono::nanoseconds> age_of(const Core &core, const Call &call, const BuildName &build,
+                                               const std::string &file)
 {
     try {
         return core.store->age(call, build, file);

@@ -23,8 +23,8 @@ public:
     PosixRoot(const std::string &path, Resolve resolve);
 
     /// Opens without following a link. Nothing: errno says why; ELOOP: a link stands in the way.
-    /// On NFS names are asked of the server, which a client would remember for a minute, wrong ones and missing ones, too: those
-    /// in the folder that the last one is in always, the others at most every `remembered`.
+    /// On NFS names are asked of the server, which a client would remember for a minute, wrong ones and missing ones, too:
+    /// those in the folder that the last one is in always, the others at most every `remembered`.
     linux_::Descriptor open(const Path &path, int flags) const noexcept;
 
     /// On NFS: attributes are asked of the server, and may be forgotten by it (ESTALE) where somebody has removed the file.

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#include <sstream>
 
 #include <container/api.hpp>
 #include <container/launching.hpp>
@@ -72,6 +75,8 @@ public:
             std::fprintf(stderr, "%s: %s\n", name_.c_str(), e.what());
         }
         end(SIGTERM);
+        end_monitors();
+        unmount();
     }
     ContainerEngine(const ContainerEngine &) = delete;
     ContainerEngine &operator=(const ContainerEngine &) = delete;
@@ -145,6 +150,32 @@ private:
         ::waitpid(pid_, nullptr, 0);
         pid_ = 0;
         was_killed_ = signal == SIGKILL;
+    }
+
+    /// What a daemon that was killed in the middle of a start has left, such as podman's conmon with its `runc init`. They have
+    /// this engine's own folder, which is nobody else's, in their command line.
+    void end_monitors() const
+    {
+        for (const pid_t pid : litbuild::linux_::numbers_in("/proc")) {
+            const fs::path file = "/proc/" + std::to_string(pid) + "/cmdline";
+            if (pid == ::getpid() || slurp(file).find(folder_.path().string() + "/") == std::string::npos) continue;
+            for (const pid_t child : litbuild::linux_::children_of(pid)) ::kill(child, SIGKILL);
+            ::kill(pid, SIGKILL);
+        }
+    }
+
+    /// Both leave the mount of their images' folder.
+    void unmount() const
+    {
+        std::vector<std::string> points;
+        std::istringstream lines(slurp("/proc/self/mountinfo"));
+        for (std::string line; std::getline(lines, line);) {
+            std::istringstream words(line);
+            std::string point;
+            for (int i = 0; i < 5; ++i) words >> point;
+            if (point.starts_with(folder_.path().string() + "/")) points.push_back(point);
+        }
+        for (auto point = points.rbegin(); point != points.rend(); ++point) ::umount2(point->c_str(), MNT_DETACH);
     }
 
     void write_podman_configuration()

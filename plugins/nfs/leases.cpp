@@ -20,6 +20,11 @@ namespace {
 
 constexpr size_t text_size = 512;
 
+int64_t monotonic_ns() noexcept
+{
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+}
+
 std::string unique_name() { return ".tmp-" + folder::own_mark() + "-" + folder::noise(); }
 
 }  // namespace
@@ -135,7 +140,7 @@ bool Leases::is_over(Client &client, const std::string &key, const Node &found, 
     if (owner && folder::fields::text(*members, "instance") == instance_ &&
         owner->to_json() == folder::Owner::self().to_json() && !is_ours(folder::fields::text(*members, "token")))
         return true;
-    if (server_ns - found.is.modified_ns > 4 * lease_ms * 1'000'000) return true;
+    if (server_ns != 0 && server_ns - found.is.modified_ns > 4 * lease_ms * 1'000'000) return true;
 
     const std::lock_guard guard(mutex_);
     const auto [at, is_new] = seen_.try_emplace(key);
@@ -161,54 +166,75 @@ void Leases::take_away(Client &client, const std::string &folder, const std::str
     (void)client.remove_file(*moved, folder, aside);
 }
 
+// Nothing is made in the folder as long as another one holds the lock: it may be copied meanwhile.
 Leases::Handle Leases::take(const Call &call, Client &client, const std::string &folder, std::string_view name,
                             const std::string &object)
 {
-    const std::string lock = name_of(name), own = unique_name(), token = folder::noise(), key = folder + "/" + lock;
+    const std::string lock = name_of(name), token = folder::noise(), key = folder + "/" + lock;
+    const Clock::time_point begun = Clock::now();
+    std::optional<int64_t> offset_ns;   // of the server's clock
+    for (milliseconds wait(2);; wait = std::min(wait * 2, milliseconds(100))) {
+        const std::optional<Node> found = client.lookup(folder, lock);
+        if (!found) {
+            const Clock::time_point renewed = Clock::now();
+            if (const std::optional<Node> file = link_own(client, folder, lock, token)) {
+                const std::lock_guard guard(mutex_);
+                start();
+                seen_.erase(key);
+                held_.push_front({folder, lock, *file, token, renewed, 0, false});
+                changed_.notify_all();
+                return held_.begin();
+            }
+        } else {
+            try {
+                if (!offset_ns && Clock::now() - begun > milliseconds(1000)) offset_ns = clock_offset(client, folder);
+                if (is_over(client, key, *found, offset_ns ? monotonic_ns() + *offset_ns : 0))
+                    take_away(client, folder, lock, *found);
+            } catch (const Refusal &refusal) {
+                // Released while it was looked at.
+                if (refusal.number != ESTALE && refusal.number != ENOENT) throw;
+            }
+        }
+        call.check(object);
+        folder::pause(call, wait);
+    }
+}
+
+// None: another one was faster.
+std::optional<Node> Leases::link_own(Client &client, const std::string &folder, const std::string &lock,
+                                     const std::string &token)
+{
+    const std::string own = unique_name();
     Node file;
     if (const int number = client.make_file(folder, own, 0644, Client::Name::unique, file); number != 0)
         throw Refusal{number};
-    const auto clean_up = [&] {
+    try {
+        client.write(file.handle, 0, text_of(token, 0), Stable::no);
+        const int number = client.link(file, folder, lock);
+        (void)client.remove_file(file, folder, own);
+        if (number != 0 && number != EEXIST) throw Refusal{number};
+        return number == 0 ? std::optional(file) : std::nullopt;
+    } catch (...) {
         try {
             Client other(server_, folder::afterwards(client.call()));
             (void)other.remove_file(file, folder, own);
         } catch (...) {
             // Its name tells whose it was.
         }
-    };
-    try {
-        Clock::time_point begun = Clock::now();
-        client.write(file.handle, 0, text_of(token, 0), Stable::no);
-        for (milliseconds wait(2);; wait = std::min(wait * 2, milliseconds(100))) {
-            const int number = client.link(file, folder, lock);
-            if (number == 0) break;
-            if (number != EEXIST) throw Refusal{number};
-            const std::optional<Node> found = client.lookup(folder, lock);
-            if (!found) continue;
-            // The server's clock, as it is now.
-            begun = Clock::now();
-            if (const int failed = client.set(file.handle, {.modified_now = true}); failed != 0) throw Refusal{failed};
-            const int64_t server_ns = client.attributes(file.handle).modified_ns;
-            try {
-                if (is_over(client, key, *found, server_ns)) take_away(client, folder, lock, *found);
-            } catch (const Refusal &refusal) {
-                // Released while it was looked at.
-                if (refusal.number != ESTALE && refusal.number != ENOENT) throw;
-            }
-            call.check(object);
-            folder::pause(call, wait);
-        }
-        (void)client.remove_file(file, folder, own);
-        const std::lock_guard guard(mutex_);
-        start();
-        seen_.erase(key);
-        held_.push_front({folder, lock, file, token, begun, 0, false});
-        changed_.notify_all();
-        return held_.begin();
-    } catch (...) {
-        clean_up();
         throw;
     }
+}
+
+// What the server's clock shows when ours shows zero.
+int64_t Leases::clock_offset(Client &client, const std::string &folder)
+{
+    const std::string own = unique_name();
+    Node probe;
+    const int64_t now_ns = monotonic_ns();
+    if (const int number = client.make_file(folder, own, 0644, Client::Name::unique, probe); number != 0)
+        throw Refusal{number};
+    (void)client.remove_file(probe, folder, own);
+    return probe.is.modified_ns - now_ns;
 }
 
 bool Leases::is_held(Client &client, Handle held)

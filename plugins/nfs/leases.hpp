@@ -57,6 +57,9 @@ private:
         std::string text;
         Clock::time_point since;
     };
+    std::optional<Node> link_own(Client &client, const std::string &folder, const std::string &lock,
+                                 const std::string &token);
+    static int64_t clock_offset(Client &client, const std::string &folder);
     bool is_over(Client &client, const std::string &key, const Node &found, int64_t server_ns);
     bool is_ours(const std::string &token);
     void take_away(Client &client, const std::string &folder, const std::string &lock, const Node &found);

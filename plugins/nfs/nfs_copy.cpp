@@ -178,7 +178,13 @@ private:
         } else {
             if (there) check(client_.remove_file(*there, level.to.handle, name_));
             check(client_.make_file(level.to.handle, name_, 0600, Client::Name::shared, copy));
-            content(found, copy);
+            try {
+                content(found, copy);
+            } catch (const Refusal &refusal) {
+                if (refusal.number != ESTALE) throw;
+                // Replaced since it was looked at: the comparison will tell.
+                return check(client_.remove_file(copy, level.to.handle, name_));
+            }
         }
         keep(found.is, client_.attributes(copy.handle), copy.handle);
         if (is_linked) copies_.emplace(found.is.inode, copy);
@@ -301,7 +307,15 @@ private:
         const std::optional<Node> a = node_of(client_, in_a.handle, of_a), b = node_of(client_, in_b.handle, of_b);
         if (!a || !b || !is_same(a->is, b->is) || !same_links(a->is, b->is)) return false;
         if (a->is.type == Type::link) return client_.read_link(a->handle) == client_.read_link(b->handle);
-        if (a->is.type == Type::file) return what_ == folder::Compare::attributes || same_content(*a, *b);
+        if (a->is.type == Type::file) {
+            try {
+                return what_ == folder::Compare::attributes || same_content(*a, *b);
+            } catch (const Refusal &refusal) {
+                // What has gone meanwhile is a difference.
+                if (refusal.number == ESTALE) return false;
+                throw;
+            }
+        }
         if (!a->is_folder()) return true;
         trail_.push(of_a.name);
         return begin(*a, *b, false);

@@ -46,7 +46,7 @@ TreeFault measure_tree(Client &client, const Node &top, const std::string &objec
             std::vector<Item> below = sorted_items(client, node->handle, false);
             trail.push(item.name);
             name.clear();
-            levels.push_back({*node, trail.fault(0, "", "").where, std::move(below)});
+            levels.push_back({*node, "", std::move(below)});
         }
         return {};
     } catch (const Refusal &refusal) {

@@ -57,7 +57,8 @@ Error Server::silent(const Call &call, Outcome outcome, const std::string &why) 
                 to_rfc3339(silent_time_);
     }
     if (!why.empty()) text += " (" + why + ")";
-    return Error(call.expired() || outcome == Outcome::timeout ? Code::timeout : Code::unavailable, text, ETIMEDOUT);
+    return Error(call.expired() || outcome == Outcome::timeout ? Code::timeout : Code::unavailable, text,
+                 silent_since_ ? ETIMEDOUT : 0);
 }
 
 std::unique_ptr<Connection> Server::take(const Call &call)

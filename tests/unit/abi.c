@@ -253,7 +253,7 @@ AT(lb_plugin, version, 24);
 AT(lb_plugin, get, 40);
 
 /* Numbers that cross the edge. */
-IS(LITBUILD_ABI, 0x10001u);
+IS(LITBUILD_ABI, 0x10002u);
 IS(LITBUILD_ABI_MAJOR, 1u);
 IS(LITBUILD_ABI_MINOR, 2u);
 IS(LB_OK, 0);

@@ -49,7 +49,9 @@ private:
 inline std::string slurp(const fs::path &file)
 {
     std::ifstream in(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    std::ostringstream text;
+    text << in.rdbuf();
+    return std::move(text).str();
 }
 
 inline void spill(const fs::path &file, std::string_view text)

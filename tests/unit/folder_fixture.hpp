@@ -106,7 +106,9 @@ public:
 inline std::string slurp(const fs::path &file)
 {
     std::ifstream in(file, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
+    std::ostringstream text;
+    text << in.rdbuf();
+    return std::move(text).str();
 }
 
 inline void spill(const fs::path &file, const std::string &content)

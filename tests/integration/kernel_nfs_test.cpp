@@ -32,11 +32,9 @@ struct Part {
     std::string on_v3, on_v4;
 };
 const std::string brief = "'--run_test=!*_by_walk' ";
+const std::string some = "'--run_test=a_new_build_*,archive_and_*,tags_are_*,a_root_that_*,files_are_*,a_lost_reply_*'";
 const Part parts[] = {
-    {"folder_store_test",
-     brief + "'--run_test=!no_run_id_*' '--run_test=!lists_are_*' '--run_test=!without_locks_*' '--run_test=!no_tag_edit_*' "
-             "'--run_test=!the_hint_*'",
-     "'--run_test=a_new_build_*,archive_and_*,tags_are_*,a_root_that_*,files_are_*,a_lost_reply_*'"},
+    {"folder_store_test", some, some},
     {"folder_move_test", "", "--run_test=all_that_a_folder_holds_travels_there_and_back"},
     {"folder_remove_test", brief + "'--run_test=!a_tree_deeper_*' '--run_test=!a_broken_off_*'", ""},
     {"folder_examine_test", "", ""},

@@ -225,6 +225,8 @@ Descriptor PosixFs::lock(const Call &call, int dir, const Path &path, Times time
             const timespec before[2] = {held.st_atim, held.st_mtim};
             if (fd && known) (void)!::futimens(dir, before);
         }
+        // A socket and a device without a driver cannot be opened.
+        if (!fd && errno == ENXIO) throw Error(Code::corrupt, shown(path) + ": its lock is not a regular file");
         if (!fd || ::fstat(fd.get(), &held) != 0) throw failed(path, "lock it", errno);
         if (!S_ISREG(held.st_mode)) throw Error(Code::corrupt, shown(path) + ": its lock is not a regular file");
         struct flock whole{};

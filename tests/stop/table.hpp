@@ -110,8 +110,16 @@ inline void play(const std::string &row, const Scene &scene, const Options &opti
         }
         running.clear();
     };
+    // Those that need the machine for themselves take the longest: in the short form each is played in every third column.
+    size_t turn = std::hash<std::string>()(row);
+    const char *text = ::getenv("LITBUILD_TEST_LONG");
+    const bool is_long = text && *text;
     for (const Column &column : columns) {
         if (Table::get().skipped(column.name)) continue;
+        if (options.alone && !is_long && ++turn % 3 != 0) {
+            Table::get().put(row, column.name, "(--long)");
+            continue;
+        }
         if (const std::string why = options.not_here ? options.not_here(column) : ""; !why.empty()) {
             Table::get().put(row, column.name, "- (" + why + ")");
             continue;

@@ -72,17 +72,9 @@ public:
     {
         const boost::json::value *found = find(key);
         if (!found || found->is_int64()) return count(key, otherwise);
-        uint64_t number = 0;
-        int shift = -1;
-        if (found->is_string()) {
-            const std::string_view text = found->as_string();
-            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-            const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-            if (error == std::errc{}) shift = unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : unit == "T" ? 40 : -1;
-        }
-        if (shift < 0 || number == 0 || number > (uint64_t{1} << 62) >> shift)
-            fail(litbuild::quote(key) + " must be a number of bytes, or such as \"512M\" or \"2G\"");
-        return number << shift;
+        const auto parsed = found->is_string() ? litbuild::parse_bytes(found->as_string()) : std::nullopt;
+        if (!parsed) fail(litbuild::quote(key) + " must be a number of bytes, or such as \"512M\" or \"2G\"");
+        return *parsed;
     }
     double positive(std::string_view key, double otherwise) const
     {

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t day_ns = 86'400'000'000'000;
 constexpr std::chrono::seconds patience(2);
-constexpr std::string_view draft_start = ".new-", copy_start = ".mv-", trash_start = ".trash-", temporary_start = ".tmp-";
+constexpr std::string_view draft_start = ".new-", copy_start = ".mv-", trash_start = ".trash-";
 
 // "boot-space-pid-start" of ".tmp-boot-space-pid-start-noise"
 std::string_view mark_of(std::string_view name) noexcept
@@ -61,13 +61,7 @@ private:
     };
 
     std::string object(int64_t runid) const { return runid == 0 ? team_ : to_string(BuildName{team_, runid}); }
-    // Others choose the names that it may hold.
-    std::string shown(const Path &path) const
-    {
-        const std::string &text = path.text();
-        const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-        return fs_.root() + "/" + (is_plain && text.size() < 300 ? text : quote(text));
-    }
+    std::string shown(const Path &path) const { return fs_.shown(path); }
 
     void tell(Finding::State state, int64_t runid, const char *kind, const std::string &text, const std::string &action)
     {

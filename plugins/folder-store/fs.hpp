@@ -72,6 +72,13 @@ struct TreeSize {
     uint64_t bytes = 0;          ///< of its files, holes included
 };
 
+/// What went wrong with a part of a tree.
+struct TreeFault {
+    int number = 0;      ///< errno; 0: nothing
+    std::string where;   ///< relative to the top
+    const char *action = "";
+};
+
 /// Held by who made it, as long as it lives.
 class Lock {
 public:
@@ -115,6 +122,8 @@ public:
     virtual std::chrono::milliseconds as_of() const { return std::chrono::milliseconds(0); }
     /// The root as users know it, absolute, no '/' at its end (but "/").
     virtual const std::string &root() const = 0;
+    /// The path in full, as sentences show it: quoted where it is long, or holds what a terminal would obey.
+    std::string shown(const Path &path) const;
 
     /// Every name but "." and "..", in any order. False: no such folder.
     virtual bool read_dir(const Call &call, const Path &dir, const NameSink &each) = 0;
@@ -162,6 +171,15 @@ public:
 
     /// Null: what happens is not told here; who wants to know has to look.
     virtual std::unique_ptr<Notices> notices() { return nullptr; }
+
+protected:
+    /// Code::corrupt for ELOOP: no symbolic link is followed.
+    Error failed(const Path &path, const char *action, int number) const;
+    /// Throws what it tells of; nothing: returns.
+    void raise(const TreeFault &fault, const Path &tree) const;
+
+private:
+    std::string shown_name(const std::string &text) const;
 };
 
 }  // namespace litbuild::folder

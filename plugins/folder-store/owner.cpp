@@ -9,6 +9,7 @@
 #include <litbuild/linux/proc.hpp>
 
 #include <folder-store/fields.hpp>
+#include <folder-store/noise.hpp>
 
 namespace litbuild::folder {
 
@@ -90,6 +91,8 @@ const std::string &own_mark()
     }
     return text;
 }
+
+std::string temporary_name() { return std::string(temporary_start) + own_mark() + "-" + noise(); }
 
 Owning look_for_mark(std::string_view mark)
 {

@@ -35,6 +35,11 @@ Owning look_for(const Owner &owner);
 std::string mark(const Owner &owner);
 /// Of this process. Costs nothing after the first time.
 const std::string &own_mark();
+/// What the name of a file in the making starts with; its maker's mark follows.
+inline constexpr std::string_view temporary_start = ".tmp-";
+/// ".tmp-MARK-NOISE", which nobody else takes. Dotted, so that no reader takes it for a build or an artifact; and it tells
+/// whose it is.
+std::string temporary_name();
 /// What the maker of a file with such a mark in its name is; `unknown`: also where there is no mark.
 Owning look_for_mark(std::string_view mark);
 

@@ -145,7 +145,7 @@ private:
             is_there = false;
         }
         if (S_ISDIR(found.st_mode)) return folder(name, is_there);
-        if (S_ISREG(found.st_mode)) return file(name, found, is_there ? &there : nullptr);
+        if (S_ISREG(found.st_mode)) return file(name, is_there ? &there : nullptr);
         if (is_there && !clear(name)) return false;
         if (S_ISLNK(found.st_mode)) return link(name, found);
         return special(name, found);
@@ -169,13 +169,14 @@ private:
         return fd;
     }
 
-    bool file(const std::string &name, const struct stat &listed, const struct stat *there)
+    bool file(const std::string &name, const struct stat *there)
     {
         const Descriptor in = open_file(from_.dir(), name, O_RDONLY);
         struct stat found;
         if (!in && errno == ENOENT) return true;
         if (!in || ::fstat(in.get(), &found) != 0) return failed(errno, name, "copy it");
-        if (!S_ISREG(found.st_mode) || found.st_ino != listed.st_ino) return failed(ESTALE, name, "copy it");
+        // Another file than was listed is one that replaced it, and is copied.
+        if (!S_ISREG(found.st_mode)) return failed(ESTALE, name, "copy it");
         const std::string key = std::to_string(found.st_dev) + "-" + std::to_string(found.st_ino);
         const bool is_linked = found.st_nlink > 1;
         if (is_linked) {

@@ -9,13 +9,6 @@
 
 namespace litbuild::folder {
 
-/// What went wrong with a part of a tree.
-struct TreeFault {
-    int number = 0;      ///< errno; 0: nothing
-    std::string where;   ///< relative to the top
-    const char *action = "";
-};
-
 /// Number and bytes of all that is in a tree. EXDEV: something is mounted in it.
 TreeFault measure_tree(const Call &call, linux_::Descriptor top, const std::string &object, TreeSize &size);
 

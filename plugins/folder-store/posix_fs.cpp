@@ -44,14 +44,6 @@ std::string absolute(const std::string &path)
 // A folder that is away or a file in its place: nothing can be in there.
 bool is_missing(int number) noexcept { return number == ENOENT || number == ENOTDIR; }
 
-bool printable(std::string_view text) noexcept
-{
-    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-}
-
-// Dotted, so that no reader takes it for a build or an artifact; and it tells whose it is.
-std::string temporary_name() { return ".tmp-" + own_mark() + "-" + noise(); }
-
 int write_all(int fd, std::string_view content) noexcept
 {
     while (!content.empty()) {
@@ -71,24 +63,6 @@ int64_t modified(const struct stat &found) noexcept
 }  // namespace
 
 PosixFs::PosixFs(const std::string &root, Resolve resolve) : path_(absolute(root)), root_(path_, resolve) {}
-
-std::string PosixFs::shown_name(const std::string &text) const
-{
-    return path_.size() + text.size() < 300 && printable(text) ? text : quote(text);
-}
-
-std::string PosixFs::shown(const Path &path) const
-{
-    if (path.is_root()) return path_;
-    return (path_ == "/" ? "" : path_) + "/" + shown_name(path.text());
-}
-
-Error PosixFs::failed(const Path &path, const char *action, int number) const
-{
-    if (number == ELOOP)
-        return Error(Code::corrupt, shown(path) + ": leads through a symbolic link, which is not followed", number);
-    return os_error(shown(path), action, number);
-}
 
 Descriptor PosixFs::parent_of(const Path &path, const char *action) const
 {

@@ -41,13 +41,9 @@ public:
     std::unique_ptr<Notices> notices() override;
 
 private:
-    std::string shown(const Path &path) const;
-    std::string shown_name(const std::string &text) const;
-    Error failed(const Path &path, const char *action, int number) const;
     linux_::Descriptor parent_of(const Path &path, const char *action) const;
     int read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) const;
     linux_::Descriptor open_tree(const Path &path) const;
-    void raise(const TreeFault &fault, const Path &tree) const;
     enum class Times { change, keep };   // of the folder that the lock's file is made in
     linux_::Descriptor lock(const Call &call, int dir, const Path &path, Times times) const;
     bool is_still(int dir, const Path &path) const;

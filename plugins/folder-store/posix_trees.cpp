@@ -37,18 +37,6 @@ Descriptor PosixFs::open_tree(const Path &path) const
     return dir;
 }
 
-void PosixFs::raise(const TreeFault &fault, const Path &tree) const
-{
-    if (fault.number == 0) return;
-    // Not a Path: it may be longer than one can be.
-    const std::string place = shown(tree) + (fault.where.empty() ? "" : "/") + shown_name(fault.where);
-    if (fault.number == EXDEV) throw Error(Code::refused, place + ": is a mount point", EXDEV);
-    if (fault.number == ESTALE) throw Error(Code::unavailable, place + ": changes while it is read", ESTALE);
-    if (fault.number == ELOOP || fault.number == ENOTDIR)
-        throw Error(Code::unavailable, place + ": was swapped for something else meanwhile", fault.number);
-    throw os_error(place, fault.action, fault.number);
-}
-
 void PosixFs::remove_tree(const Call &call, const Path &path)
 {
     const Descriptor dir = root_.open(path.parent(), O_RDONLY | O_DIRECTORY);

@@ -2,10 +2,8 @@
 
 #include <sys/utsname.h>
 
-#include <sstream>
-
-#include <litbuild/error.hpp>
 #include <litbuild/linux/proc.hpp>
+#include <litbuild/token_lines.hpp>
 
 namespace local_process {
 
@@ -33,29 +31,16 @@ Token Token::of_this_host()
 
 Token Token::parse(const std::string &text)
 {
-    std::istringstream lines(text);
-    std::string line;
-    std::getline(lines, line);
-    if (line != first_line)
-        throw Error(Code::corrupt, "token: not of local-process (starts with '" + line.substr(0, 40) + "')");
     Token out;
-    while (std::getline(lines, line)) {
-        const size_t space = line.find(' ');
-        if (space == std::string::npos) continue;
-        const std::string key = line.substr(0, space);
-        const std::string value = line.substr(space + 1);
-        const auto number = [&] {
-            uint64_t parsed = 0;
-            std::from_chars(value.data(), value.data() + value.size(), parsed);
-            return parsed;
-        };
+    litbuild::read_token(text, first_line, [&](std::string_view key, std::string_view value) {
+        const auto number = [&] { return litbuild::token_number(value); };
         if (key == "host") out.host = value;
         if (key == "host-name") out.host_name = value;
         if (key == "boot") out.boot = value;
         if (key == "pid-namespace") out.pid_namespace = value;
         if (key == "uuid") out.uuid = value;
         if (key == "cgroup") out.cgroup = value;
-        if (key == "group") out.groups.push_back(value);
+        if (key == "group") out.groups.emplace_back(value);
         if (key == "cgroup-inode") out.cgroup_inode = number();
         if (key == "pid") out.pid = static_cast<pid_t>(number());
         if (key == "start") out.start = number();
@@ -63,7 +48,7 @@ Token Token::parse(const std::string &text)
         if (key == "adopter-start") out.adopter_start = number();
         if (key == "surroundings") out.surroundings = number();
         if (key == "user") out.user = static_cast<uid_t>(number());
-    }
+    });
     // A torn record names nobody, and nobody is signalled on its word.
     if (out.host.empty() || out.boot.empty() || out.pid <= 0 || out.start == 0 || out.uuid.empty())
         throw Error(Code::corrupt, "token: incomplete");
@@ -72,28 +57,22 @@ Token Token::parse(const std::string &text)
 
 std::string Token::text() const
 {
-    std::string out = std::string(first_line) + "\n";
-    const auto add = [&](const char *key, const std::string &value) {
-        if (!value.empty()) out += std::string(key) + " " + value + "\n";
-    };
-    const auto add_number = [&](const char *key, uint64_t value) {
-        if (value != 0) add(key, std::to_string(value));
-    };
-    add("host", host);
-    add("host-name", host_name);
-    add("boot", boot);
-    add("pid-namespace", pid_namespace);
-    add("uuid", uuid);
-    add("cgroup", cgroup);
-    add_number("cgroup-inode", cgroup_inode);
-    for (const std::string &group : groups) add("group", group);
-    add_number("pid", static_cast<uint64_t>(pid));
-    add_number("start", start);
-    add_number("adopter", static_cast<uint64_t>(adopter));
-    add_number("adopter-start", adopter_start);
-    add_number("surroundings", surroundings);
-    add_number("user", user);
-    return out;
+    litbuild::TokenWriter out(first_line);
+    out.add("host", host);
+    out.add("host-name", host_name);
+    out.add("boot", boot);
+    out.add("pid-namespace", pid_namespace);
+    out.add("uuid", uuid);
+    out.add("cgroup", cgroup);
+    out.add("cgroup-inode", cgroup_inode);
+    for (const std::string &group : groups) out.add("group", group);
+    out.add("pid", static_cast<uint64_t>(pid));
+    out.add("start", start);
+    out.add("adopter", static_cast<uint64_t>(adopter));
+    out.add("adopter-start", adopter_start);
+    out.add("surroundings", surroundings);
+    out.add("user", uint64_t{user});
+    return std::move(out).text();
 }
 
 }  // namespace local_process

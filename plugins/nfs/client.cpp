@@ -233,16 +233,19 @@ std::vector<Item> Client::list(const std::string &folder)
         const auto take = [&](READDIRPLUS3res &result) {
             const READDIRPLUS3resok &found = result.READDIRPLUS3res_u.resok;
             std::memcpy(args.cookieverf, found.cookieverf, sizeof args.cookieverf);
-            for (const entryplus3 *entry = found.reply.entries; entry; entry = entry->nextentry) {
-                args.cookie = entry->cookie;
-                const std::string_view name = entry->name;
+            // libnfs 4.0 aligns what it decodes to 4 bytes only; so each is copied before it is looked at.
+            entryplus3 entry;
+            for (const void *at = found.reply.entries; at; at = entry.nextentry) {
+                std::memcpy(&entry, at, sizeof entry);
+                args.cookie = entry.cookie;
+                const std::string_view name = entry.name;
                 if (name == "." || name == ".." || name.empty()) continue;
-                const post_op_attr &with = entry->name_attributes;
+                const post_op_attr &with = entry.name_attributes;
                 if (!with.attributes_follow) bare.push_back(items.size());
                 items.push_back({std::string(name),
                                  with.attributes_follow ? attributes_of(with.post_op_attr_u.attributes) : Attributes{},
-                                 entry->name_handle.handle_follows ? handle_of(entry->name_handle.post_op_fh3_u.handle)
-                                                                   : std::string()});
+                                 entry.name_handle.handle_follows ? handle_of(entry.name_handle.post_op_fh3_u.handle)
+                                                                  : std::string()});
             }
             is_last = found.reply.eof || !found.reply.entries;
         };

@@ -25,8 +25,6 @@ int64_t monotonic_ns() noexcept
     return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
 }
 
-std::string unique_name() { return ".tmp-" + folder::own_mark() + "-" + folder::noise(); }
-
 }  // namespace
 
 Leases::Leases(Server &server, std::chrono::milliseconds lease)
@@ -154,7 +152,7 @@ bool Leases::is_over(Client &client, const std::string &key, const Node &found, 
 
 void Leases::take_away(Client &client, const std::string &folder, const std::string &lock, const Node &found)
 {
-    const std::string aside = unique_name();
+    const std::string aside = folder::temporary_name();
     const int number = client.rename(found, folder, lock, folder, aside);
     if (number == ENOENT) return;
     if (number != 0) throw Refusal{number};
@@ -204,7 +202,7 @@ Leases::Handle Leases::take(const Call &call, Client &client, const std::string 
 std::optional<Node> Leases::link_own(Client &client, const std::string &folder, const std::string &lock,
                                      const std::string &token)
 {
-    const std::string own = unique_name();
+    const std::string own = folder::temporary_name();
     Node file;
     if (const int number = client.make_file(folder, own, 0644, Client::Name::unique, file); number != 0)
         throw Refusal{number};
@@ -228,7 +226,7 @@ std::optional<Node> Leases::link_own(Client &client, const std::string &folder, 
 // What the server's clock shows when ours shows zero.
 int64_t Leases::clock_offset(Client &client, const std::string &folder)
 {
-    const std::string own = unique_name();
+    const std::string own = folder::temporary_name();
     Node probe;
     const int64_t now_ns = monotonic_ns();
     if (const int number = client.make_file(folder, own, 0644, Client::Name::unique, probe); number != 0)

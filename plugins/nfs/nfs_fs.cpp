@@ -22,13 +22,6 @@ namespace {
 constexpr uint64_t editable_size = 1024 * 1024;
 constexpr uint32_t piece_size = 1024 * 1024;
 
-bool printable(std::string_view text) noexcept
-{
-    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-}
-
-std::string temporary_name() { return ".tmp-" + folder::own_mark() + "-" + folder::noise(); }
-
 // umask() cannot be asked without changing it for the whole process.
 uint32_t without_umask(uint32_t mode)
 {
@@ -72,24 +65,6 @@ NfsFs::NfsFs(const Options &options)
       leases_(server_, options.lease), memory_(options.fresh)
 {
     while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
-}
-
-std::string NfsFs::shown_name(const std::string &text) const
-{
-    return root_.size() + text.size() < 300 && printable(text) ? text : quote(text);
-}
-
-std::string NfsFs::shown(const Path &path) const
-{
-    if (path.is_root()) return root_;
-    return (root_ == "/" ? "" : root_) + "/" + shown_name(path.text());
-}
-
-Error NfsFs::failed(const Path &path, const char *action, int number) const
-{
-    if (number == ELOOP)
-        return Error(Code::corrupt, shown(path) + ": leads through a symbolic link, which is not followed", number);
-    return os_error(shown(path), action, number);
 }
 
 // None: nothing there. Refusal: ELOOP where a link stands in the way.
@@ -263,7 +238,7 @@ void NfsFs::write_file(const Call &call, const Path &path, std::string_view cont
 
 void NfsFs::replace(Client &client, const Node &folder, const Path &path, std::string_view content, Durable durable)
 {
-    const std::string temporary = temporary_name();
+    const std::string temporary = folder::temporary_name();
     const Node file = write(client, folder, temporary, content, durable, Client::Name::unique);
     const int number = client.rename(file, folder.handle, temporary, folder.handle, path.name());
     if (number == 0) return;

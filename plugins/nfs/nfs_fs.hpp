@@ -62,12 +62,8 @@ public:
 private:
     class HeldLease;
 
-    std::string shown(const folder::Path &path) const;
-    std::string shown_name(const std::string &text) const;
-    Error failed(const folder::Path &path, const char *action, int number) const;
     template <class Body>
     auto at_server(const Call &call, const folder::Path &path, const char *action, Body body);
-    void raise(const TreeFault &fault, const folder::Path &tree) const;
     std::optional<Node> walk(Client &client, const folder::Path &path);
     Node walk_folder(Client &client, const folder::Path &path);
     bool read_known(const Call &call, const folder::Path &path, std::optional<std::string> &content);

@@ -118,17 +118,6 @@ TreeFault clear_tree(Client &client, const Node &top, const std::string &object)
     }
 }
 
-void NfsFs::raise(const TreeFault &fault, const Path &tree) const
-{
-    if (fault.number == 0) return;
-    const std::string place = shown(tree) + (fault.where.empty() ? "" : "/") + shown_name(fault.where);
-    if (fault.number == EXDEV) throw Error(Code::refused, place + ": is a mount point", EXDEV);
-    if (fault.number == ESTALE) throw Error(Code::unavailable, place + ": changes while it is read", ESTALE);
-    if (fault.number == ELOOP || fault.number == ENOTDIR)
-        throw Error(Code::unavailable, place + ": was swapped for something else meanwhile", fault.number);
-    throw os_error(place, fault.action, fault.number);
-}
-
 void NfsFs::remove_tree(const Call &call, const Path &path)
 {
     at_server(call, path, "remove it", [&](Client &client) {

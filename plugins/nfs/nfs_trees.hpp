@@ -9,12 +9,7 @@
 
 namespace litbuild::nfs {
 
-/// What went wrong with a part of a tree.
-struct TreeFault {
-    int number = 0;      ///< errno; 0: nothing
-    std::string where;   ///< relative to the top
-    const char *action = "";
-};
+using folder::TreeFault;
 
 /// Number and bytes of all that is in a tree. EXDEV: something is mounted in it.
 TreeFault measure_tree(Client &client, const Node &top, const std::string &object, folder::TreeSize &size);

@@ -4,6 +4,12 @@
 # symbols, none undefined, and one exported: the plugin's.
 set(LITBUILD_PLUGIN_OUTPUT ${CMAKE_BINARY_DIR}/plugins CACHE PATH "Where plugins and their manifests are put")
 
+# The contract's version stands in its header.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/../include/litbuild/plugin.h litbuild_abi REGEX "^#define LITBUILD_ABI_(MAJOR|MINOR) ")
+list(TRANSFORM litbuild_abi REPLACE ".* ([0-9]+)u$" "\\1")
+list(JOIN litbuild_abi "." litbuild_abi)
+set(LITBUILD_ABI ${litbuild_abi} CACHE INTERNAL "")
+
 function(litbuild_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "VERSION" "SOURCES;PROVIDES;LIBRARIES")
   if(NOT arg_VERSION)
@@ -22,6 +28,6 @@ function(litbuild_add_plugin name)
   list(JOIN arg_PROVIDES ", " provides)
   file(MAKE_DIRECTORY ${LITBUILD_PLUGIN_OUTPUT})
   file(WRITE ${LITBUILD_PLUGIN_OUTPUT}/${name}.json
-       "{\"name\": \"${name}\", \"version\": \"${arg_VERSION}\", \"abi\": \"1.2\", \"library\": \"${name}.so\", "
+       "{\"name\": \"${name}\", \"version\": \"${arg_VERSION}\", \"abi\": \"${LITBUILD_ABI}\", \"library\": \"${name}.so\", "
        "\"provides\": [${provides}]}\n")
 endfunction()

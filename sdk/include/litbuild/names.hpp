@@ -127,4 +127,16 @@ inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view 
     return std::chrono::milliseconds(number * factor);
 }
 
+/// "512M", "2G": a whole number above 0 and K, M, G or T, by 1024 each; at most 2^62 bytes. Nothing else is a size.
+inline std::optional<uint64_t> parse_bytes(std::string_view text) noexcept
+{
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) return std::nullopt;
+    const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+    const int shift = unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : unit == "T" ? 40 : -1;
+    if (shift < 0 || number == 0 || number > (uint64_t{1} << 62) >> shift) return std::nullopt;
+    return number << shift;
+}
+
 }  // namespace litbuild

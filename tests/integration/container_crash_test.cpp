@@ -51,7 +51,7 @@ BOOST_DATA_TEST_CASE(the_daemon_dies, data::make(std::vector<std::string>{"docke
     BOOST_TEST(name(ends.wait(Call::within(30s)).state) == "complete");
     // The runner needs no daemon to hear of a stop.
     BOOST_TEST(is_stopped.stop({}, Call::within(30s)).message == "Build id 3 has been stopped");
-    BOOST_TEST(count_alive(is_stopped) == 0u);
+    check_only_runner_leaves(is_stopped);
     // A launch is told as what it is: none.
     try {
         litbuild.launch("contoso", shell("true"), Call::within(10s));
@@ -77,11 +77,9 @@ BOOST_DATA_TEST_CASE(the_daemon_dies, data::make(std::vector<std::string>{"docke
     stopper.join();
     BOOST_TEST((result.outcome == StopResult::Outcome::stopped), result.message);
     BOOST_TEST(name(slow.get_status().state) == "stopped");
-    BOOST_TEST(count_alive(slow) == 0u);
+    check_only_runner_leaves(slow);
     // With the daemon away and a runner that cannot hear, the truth is that nobody has answered.
-    pid_t runner = 0;
-    for (const linux_::Held &held : linux_::marked_with("LITBUILD_UUID=" + uuid_of(goes_on), 0))
-        if (linux_::command_of(held.pid).find("litbuild-runner") != std::string::npos) runner = held.pid;
+    const pid_t runner = runner_here(goes_on);
     BOOST_REQUIRE(runner > 0);
     ::kill(runner, SIGSTOP);
     result = goes_on.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 1s}}}, Call::within(4s));

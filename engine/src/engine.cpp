@@ -1,6 +1,7 @@
 #include <litbuild/engine.hpp>
 
 #include "core.hpp"
+#include "strays.hpp"
 
 namespace litbuild {
 
@@ -34,10 +35,15 @@ std::vector<TeamFinding> Engine::examine(const std::string &team, Repair repair,
             return true;
         });
     };
+    const auto with_held = [&] {
+        std::vector<TeamFinding> held = detail::examine_held(*core_, call, team, repair);
+        out.insert(out.end(), std::make_move_iterator(held.begin()), std::make_move_iterator(held.end()));
+        return std::move(out);
+    };
     if (!team.empty()) {
         check_team(team);
         look_at(team);
-        return out;
+        return with_held();
     }
     for (const std::string &each : teams(call)) {
         try {
@@ -48,7 +54,7 @@ std::vector<TeamFinding> Engine::examine(const std::string &team, Repair repair,
             out.push_back({each, {Finding::State::left, 0, "unreadable", e.what(), "see to it that it can be read"}});
         }
     }
-    return out;
+    return with_held();
 }
 
 std::vector<PluginInfo> Engine::plugins() const

@@ -135,6 +135,26 @@ public:
         return std::move(stop.report);
     }
 
+    void held(const Call &call, const std::string &team, const HeldSink &each) override
+    {
+        const std::string wanted = team.empty() ? label::team : std::string(label::team) + "=" + team;
+        for (const Api::Listed &listed : api_.list(call, wanted)) {
+            const std::optional<Container> found = api_.inspect(call, listed.id);
+            if (!found) continue;
+            const std::optional<int64_t> runid = parse_runid(found->label(label::runid));
+            if (!runid) continue;
+            if (!each(held_as(*found, {found->label(label::team), *runid}, listed.created))) return;
+        }
+    }
+
+    void forget(const Call &call, const std::string &text) override
+    {
+        const std::optional<Container> found = find(call, Token::parse(text));
+        if (!found) return;
+        if (found->is_alive()) throw Error(Code::refused, "container " + described(*found) + ": is " + found->state);
+        api_.remove(call, found->id, Api::Force::no);
+    }
+
 private:
     struct Stop {
         const Call &call;
@@ -309,12 +329,44 @@ private:
 
     // -------------------------------------------------------------------------------------------- removal
 
-    /// Removes what has ended, if its own policy says so. 143: it was stopped, as it was asked to be.
-    void tidy(const Container &found, int64_t exit_code) const
+    /// By its own policy what has ended so is removed. 143: it was stopped, as it was asked to be.
+    static bool is_to_go(const Container &found, int64_t exit_code)
     {
         const std::string &policy = found.label(label::remove);
         const bool good = exit_code == 0 || exit_code == 128 + SIGTERM;
-        if (found.removes_itself || (policy != "always" && !(policy == "on success" && good))) return;
+        return policy == "always" || (policy == "on success" && good);
+    }
+
+    /// One whose launch is still at work is made and not started, too.
+    static bool was_never_started(const std::string &state, int64_t created)
+    {
+        return state == "created" && created < now() / 1'000'000'000 - 3600;
+    }
+
+    Held held_as(const Container &found, BuildName build, int64_t created) const
+    {
+        Held out;
+        out.build = std::move(build);
+        out.uuid = found.label(label::uuid);
+        out.token =
+            Token{settings_.engine.text, out.uuid, found.name, found.id, found.started, found.kept_in}.text();
+        out.life = found.is_alive() ? Life::alive : found.is_ended() ? Life::gone : Life::queued;
+        out.due = out.life == Life::gone ? is_to_go(found, found.exit_code) : was_never_started(found.state, created);
+        out.text = "its container " + described(found) +
+                   (out.life == Life::gone     ? " is left, ended with " + exit_text(found.exit_code)
+                    : out.life == Life::queued ? " was made and never started"
+                                               : " is " + found.state);
+        const std::string program = api_.is_podman(Call::within(patience_with_questions)) ? "podman" : "docker";
+        out.action = out.due                      ? "remove it"
+                     : out.life == Life::alive ? "'" + program + " kill " + found.name + "' ends it"
+                                                  : "'" + program + " rm " + found.name + "' removes it";
+        return out;
+    }
+
+    /// Removes what has ended, if its own policy says so.
+    void tidy(const Container &found, int64_t exit_code) const
+    {
+        if (found.removes_itself || !is_to_go(found, exit_code)) return;
         try {
             api_.remove(Call::within(10s), found.id, Api::Force::no);
         } catch (const Error &e) {
@@ -327,9 +379,8 @@ private:
     {
         try {
             const Call little = call.at_most(10s);
-            const int64_t long_ago = now() / 1'000'000'000 - 3600;
             for (const Api::Listed &each : api_.list(little, label::remove)) {
-                if (each.state == "created" && each.created < long_ago) api_.remove(little, each.id, Api::Force::no);
+                if (was_never_started(each.state, each.created)) api_.remove(little, each.id, Api::Force::no);
                 if (each.state != "exited" && each.state != "dead") continue;
                 if (const std::optional<Container> found = api_.inspect(little, each.id); found && found->is_ended())
                     tidy(*found, found->exit_code);

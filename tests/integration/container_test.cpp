@@ -402,6 +402,67 @@ ON_EACH_ENGINE(options_of_a_spec)
     BOOST_TEST(slurp(good.path() / "build.json").find("s3cret") == std::string::npos);
 }
 
+ON_EACH_ENGINE(strays_are_told)
+{
+    ENGINE_OR_SKIP;
+    // A team of its own: what other cases have left in the same container engine is not looked at.
+    const auto told = [](const Engine &litbuild, Repair repair = Repair::no) {
+        std::string out;
+        for (const auto &[team, found] : litbuild.examine("strays", repair))
+            if (found.kind == "stray")
+                out += (found.state == Finding::State::repaired     ? "repaired "
+                        : found.state == Finding::State::repairable ? "repairable "
+                                                                    : "left ") +
+                       found.text + "; " + found.action + "\n";
+        return out;
+    };
+    const auto box = [](const Build &build, const Room &room) {
+        const container::Token token = room.token(build);
+        return token.name + " (" + token.id.substr(0, 12) + ")";
+    };
+    const auto until_ended = [&](const Build &build, const Room &room) {
+        eventually("the container has ended", [&] { return room.container_of(build)->is_ended(); });
+    };
+    {
+        Room room(engine, {{"remove", "on success"}});
+        const Engine litbuild = room.open();
+        const Build build = litbuild.launch("strays", shell("true"));
+        until_ended(build, room);
+        const std::string what = "strays/1: its container " + box(build, room) + " is left, ended with exit code 0; ";
+        BOOST_TEST(told(litbuild) == "repairable " + what + "remove it\n");
+        BOOST_TEST(told(litbuild, Repair::yes) == "repaired " + what + "removed\n");
+        BOOST_TEST(told(litbuild) == "");
+        BOOST_TEST(!room.container_of(build));
+    }
+    Room room(engine, {{"remove", "never"}});
+    const Engine litbuild = room.open();
+    const Build kept = litbuild.launch("strays", shell("exit 3"));
+    until_ended(kept, room);
+    const Build runs = litbuild.launch("strays", shell("touch up; sleep 1000"));
+    until_file(runs.path() / "up");
+    BOOST_TEST(told(litbuild) == "");
+    const std::string kept_box = box(kept, room), kept_name = room.token(kept).name;
+    kept.archive();
+    kept.remove();
+    const fs::path place = runs.path(), aside = room.root() / "aside";
+    fs::rename(place, aside);
+    const std::string both =
+        "left strays/1: its container " + kept_box + " is left, ended with exit code 3, and there is no such build here; '" +
+        engine_name + " rm " + kept_name + "' removes it\nleft strays/2: its container ";
+    for (const Repair repair : {Repair::no, Repair::yes}) {
+        const std::string seen = told(litbuild, repair);
+        BOOST_TEST(seen.find(both) == 0u, seen);
+        BOOST_TEST(seen.find(" is running, and there is no such build here; '" + engine_name + " kill ") != std::string::npos, seen);
+    }
+    fs::rename(aside, place);
+    BOOST_TEST(runs.stop({}, Call::within(60s)).message == "Build id 2 has been stopped");
+    engine.kill_hard();
+    const std::vector<TeamFinding> away = litbuild.examine("strays");
+    BOOST_REQUIRE(away.size() == 1u);
+    BOOST_TEST(away[0].found.text.find(engine.address() + ": ") == 0u, away[0].found.text);
+    engine.begin();
+}
+
 ON_EACH_ENGINE(images)
 {
     ENGINE_OR_SKIP;

@@ -232,7 +232,20 @@ AT(lb_stop_report, mechanism, 24);
 AT(lb_stop_report, survivors, 40);
 AT(lb_stop_report, survivor_count, 48);
 
-SIZE(lb_process_controller, 64);
+SIZE(lb_held, 104);
+SIZED(lb_held);
+AT(lb_held, struct_size, 0);
+AT(lb_held, life, 4);
+AT(lb_held, team, 8);
+AT(lb_held, runid, 24);
+AT(lb_held, uuid, 32);
+AT(lb_held, token, 48);
+AT(lb_held, text, 64);
+AT(lb_held, action, 80);
+AT(lb_held, due, 96);
+AT(lb_held, reserved, 100);
+
+SIZE(lb_process_controller, 80);
 SIZED(lb_process_controller);
 AT(lb_process_controller, struct_size, 0);
 AT(lb_process_controller, threads, 4);
@@ -243,6 +256,8 @@ AT(lb_process_controller, launch, 32);
 AT(lb_process_controller, probe, 40);
 AT(lb_process_controller, stop, 48);
 AT(lb_process_controller, wait, 56);
+AT(lb_process_controller, held, 64);
+AT(lb_process_controller, forget, 72);
 
 SIZE(lb_plugin, 48);
 SIZED(lb_plugin);
@@ -253,9 +268,9 @@ AT(lb_plugin, version, 24);
 AT(lb_plugin, get, 40);
 
 /* Numbers that cross the edge. */
-IS(LITBUILD_ABI, 0x10002u);
+IS(LITBUILD_ABI, 0x10003u);
 IS(LITBUILD_ABI_MAJOR, 1u);
-IS(LITBUILD_ABI_MINOR, 2u);
+IS(LITBUILD_ABI_MINOR, 3u);
 IS(LB_OK, 0);
 IS(LB_NOT_FOUND, 1);
 IS(LB_EXISTS, 2);

@@ -5,7 +5,7 @@
 
 #include "plugins.hpp"
 
-// What minor versions 1.1 and 1.2 added, over the edge and back: the class behind its C table behind the engine's adapter.
+// What minor versions 1.1 to 1.3 added, over the edge and back: the class behind its C table behind the engine's adapter.
 
 using namespace litbuild;
 
@@ -47,6 +47,27 @@ struct Told : BuildStore {
         return std::chrono::milliseconds(1500);
     }
     std::chrono::milliseconds as_of() const override { return std::chrono::milliseconds(250); }
+};
+
+struct Holding : ProcessController {
+    Holding(const Host &, std::string_view) {}
+
+    std::string launch(const Call &, const LaunchSpec &) override { return "token"; }
+    Probe probe(const Call &, const std::string &) override { return {}; }
+    StopReport stop(const Call &, const std::string &, const std::string &, std::span<const StopStep>) override { return {}; }
+    Probe wait(const Call &, const std::string &) override { return {}; }
+    void held(const Call &, const std::string &team, const HeldSink &each) override
+    {
+        for (const Held &held : {Held{{"../etc", 1}, "", "", Life::gone, "", "", true},
+                                 Held{{team, 0}, "", "", Life::gone, "", "", true},
+                                 Held{{team, 19}, "u", "t", Life::gone, "its box is left", "a", true},
+                                 Held{{team, 20}, "v", "s", static_cast<Life>(77), "b", "c", false}})
+            if (!each(held)) return;
+    }
+    void forget(const Call &, const std::string &token) override
+    {
+        if (token != "t") throw Error(Code::refused, "box " + token + ": is alive");
+    }
 };
 
 std::shared_ptr<BuildStore> imported(const lb_store &table)
@@ -161,4 +182,27 @@ BOOST_AUTO_TEST_CASE(a_table_of_1_1_has_no_ages)
     BOOST_TEST(failure([&] { store->age(Call(), {"contoso", 1}, ".control/beat"); }) ==
                "unsupported; plugin told: 'age' is not supported");
     BOOST_TEST(store->as_of().count() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_held_comes_home)
+{
+    const auto processes = detail::import_process(&ProcessOf<Holding>::table, {.plugin = "holding", .config = "{}"}, {});
+    std::vector<Held> seen;
+    processes->held(Call(), "contoso", [&](const Held &held) {
+        seen.push_back(held);
+        return true;
+    });
+    // What can be no build's is not told.
+    BOOST_REQUIRE(seen.size() == 2u);
+    BOOST_TEST(to_string(seen[0].build) == "contoso/19");
+    BOOST_TEST((seen[0].uuid == "u" && seen[0].token == "t" && seen[0].life == Life::gone && seen[0].due));
+    BOOST_TEST((seen[0].text == "its box is left" && seen[0].action == "a"));
+    BOOST_TEST((seen[1].life == Life::unknown && !seen[1].due));
+    processes->forget(Call(), "t");
+    BOOST_TEST(failure([&] { processes->forget(Call(), "s"); }) == "refused; box s: is alive");
+
+    lb_process_controller older = ProcessOf<Holding>::table;
+    older.struct_size = offsetof(lb_process_controller, held);
+    const auto earlier = detail::import_process(&older, {.plugin = "earlier", .config = "{}"}, {});
+    BOOST_TEST(failure([&] { earlier->forget(Call(), "t"); }) == "unsupported; plugin earlier: 'forget' is not supported");
 }

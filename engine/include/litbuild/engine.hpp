@@ -301,8 +301,9 @@ public:
     std::vector<BulkResult> prune(const std::string &team, const Retention &policy, const BulkSink &each = {},
                                   Call call = {}) const;
 
-    /// What crashes, people and other programs have left in a team, or in all (empty), and what was done about it:
-    /// Repair::yes puts right what can be put right without losing anything. Code::not_found: no such team.
+    /// What crashes, people and other programs have left in a team, or in all (empty), in its folders and with the process
+    /// controller (Finding::kind "stray"), and what was done about it: Repair::yes puts right what can be put right without
+    /// losing anything. Code::not_found: no such team.
     std::vector<TeamFinding> examine(const std::string &team = {}, Repair repair = Repair::no, Call call = {}) const;
     /// Tells what happens to a team's builds, first Kind::watching, from which on nothing is missed, until the sink has
     /// enough or the deadline has passed. Several changes of one build may be told as one. Where the store cannot tell,

@@ -349,11 +349,14 @@ inline lb_probe to_c(const Probe &probe) noexcept
     out.left_overs = probe.left_overs;
     return out;
 }
+inline Life life_of(uint32_t life) noexcept
+{
+    return life <= LB_LIFE_GONE ? static_cast<Life>(life) : Life::unknown;
+}
 inline Probe from_c(const lb_probe *from)
 {
     const lb_probe raw = copy(from);
-    return {raw.life <= LB_LIFE_GONE ? static_cast<Life>(raw.life) : Life::unknown, exit_of(raw.exit_code), raw.signal,
-            text(raw.evidence), raw.left_overs};
+    return {life_of(raw.life), exit_of(raw.exit_code), raw.signal, text(raw.evidence), raw.left_overs};
 }
 
 inline std::vector<lb_stop_step> to_c(std::span<const StopStep> plan)
@@ -414,6 +417,26 @@ inline StopReport from_c(const lb_stop_report *from)
                                  text(info.doubt)});
     });
     return out;
+}
+
+inline lb_held to_c(const Held &held) noexcept
+{
+    lb_held out = sized<lb_held>();
+    out.life = static_cast<uint32_t>(held.life);
+    out.team = str(held.build.team);
+    out.runid = held.build.runid;
+    out.uuid = str(held.uuid);
+    out.token = str(held.token);
+    out.text = str(held.text);
+    out.action = str(held.action);
+    out.due = held.due ? 1u : 0u;
+    return out;
+}
+inline Held from_c(const lb_held *from)
+{
+    const lb_held raw = copy(from);
+    return {{text(raw.team), raw.runid}, text(raw.uuid), text(raw.token), life_of(raw.life), text(raw.text), text(raw.action),
+            raw.due == 1};
 }
 
 }  // namespace litbuild::abi

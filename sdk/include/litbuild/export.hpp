@@ -312,6 +312,17 @@ struct [[gnu::visibility("hidden")]] ProcessOf {
                 fn(ctx, &raw);
             });
         };
+        t.held = [](void *self, const lb_call *call, lb_str team, lb_held_fn fn, void *ctx, lb_error *error) noexcept {
+            return guard(error, [&] {
+                static_cast<T *>(self)->held(Call(call), text(team), [&](const Held &held) {
+                    const lb_held raw = to_c(held);
+                    return fn(ctx, &raw) == 0;
+                });
+            });
+        };
+        t.forget = [](void *self, const lb_call *call, lb_str token, lb_error *error) noexcept {
+            return guard(error, [&] { static_cast<T *>(self)->forget(Call(call), text(token)); });
+        };
         return t;
     }();
 };

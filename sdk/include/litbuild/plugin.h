@@ -34,7 +34,7 @@ extern "C" {
 /* The major version is part of the symbol's name, so that a plugin of another major is told before it is asked
  * anything. Minor versions only add fields and interfaces: newer and older ones load. */
 #define LITBUILD_ABI_MAJOR 1u
-#define LITBUILD_ABI_MINOR 2u
+#define LITBUILD_ABI_MINOR 3u
 #define LITBUILD_ABI ((LITBUILD_ABI_MAJOR << 16) | LITBUILD_ABI_MINOR)
 
 /* ------------------------------------------------------------------------------------------------ what all share */
@@ -418,6 +418,21 @@ typedef struct lb_stop_report {
 } lb_stop_report;
 typedef int (*lb_stop_report_fn)(void *ctx, const lb_stop_report *);
 
+/* What a controller still holds of a launch: a container, a job. Since 1.3. */
+typedef struct lb_held {
+    uint32_t struct_size;
+    uint32_t life;            /* LB_LIFE_* */
+    lb_str team;
+    int64_t runid;
+    lb_str uuid;              /* of the build */
+    lb_str token;             /* by which `forget` finds it */
+    lb_str text;              /* what it is and how it stands: "its container c1 has ended" */
+    lb_str action;            /* what a person may do to be rid of it: "docker rm c1" */
+    uint32_t due;             /* 1: by the rules it was launched with it should be gone; `forget` loses nothing */
+    uint32_t reserved;
+} lb_held;
+typedef int (*lb_held_fn)(void *ctx, const lb_held *);
+
 typedef struct lb_process_controller {
     uint32_t struct_size;
     uint32_t threads;
@@ -438,6 +453,14 @@ typedef struct lb_process_controller {
                     lb_stop_report_fn, void *ctx, lb_error *);
     /* Waits until the command has ended, or the deadline; then as `probe`. */
     int32_t (*wait)(void *self, const lb_call *, lb_str token, lb_probe_fn, void *ctx, lb_error *);
+
+    /* Since 1.3. */
+
+    /* What it holds of a team's launches, or of all (empty), in any order, whatever engine and root they are of. */
+    int32_t (*held)(void *self, const lb_call *, lb_str team, lb_held_fn, void *ctx, lb_error *);
+    /* Removes what it holds of a launch that has ended, or was never started. LB_REFUSED: the launch is alive.
+     * Where nothing is held: LB_OK. */
+    int32_t (*forget)(void *self, const lb_call *, lb_str token, lb_error *);
 } lb_process_controller;
 
 /* ------------------------------------------------------------------------------------------------ the one symbol */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -90,6 +91,19 @@ struct StopReport {
     std::vector<ProcessInfo> survivors;
 };
 
+/// What a controller still holds of a launch: a container, a job.
+struct Held {
+    BuildName build;
+    std::string uuid;
+    std::string token;    ///< by which forget() finds it
+    Life life = Life::unknown;
+    std::string text;     ///< what it is and how it stands: "its container c1 has ended"
+    std::string action;   ///< what a person may do to be rid of it: "docker rm c1"
+    bool due = false;     ///< by the rules it was launched with it should be gone; forget() loses nothing
+};
+/// Returns false for "enough".
+using HeldSink = std::function<bool(const Held &)>;
+
 class ProcessController {
 public:
     virtual ~ProcessController() = default;
@@ -106,6 +120,18 @@ public:
                             std::span<const StopStep> plan) = 0;
     /// Waits until the command has ended or the deadline has passed; then as probe().
     virtual Probe wait(const Call &call, const std::string &token) = 0;
+
+    /// What it holds of a team's launches, or of all (empty), in any order, whatever engine and root they are of.
+    virtual void held(const Call &, const std::string & /*team*/, const HeldSink &) { throw unsupported("tell what it holds"); }
+    /// Removes what it holds of a launch that has ended, or was never started. Code::refused: the launch is alive. Where
+    /// nothing is held: no error.
+    virtual void forget(const Call &, const std::string & /*token*/) { throw unsupported("forget a launch"); }
+
+protected:
+    static Error unsupported(const char *what)
+    {
+        return Error(Code::unsupported, std::string("process controller: this plugin cannot ") + what);
+    }
 };
 
 }  // namespace litbuild

@@ -48,7 +48,7 @@ public:
     }
     void positionals(CLI::App &app, const char *name, std::vector<std::string> &into, const char *help)
     {
-        CLI::Option *option = declare(app, name, "", help)->expected(0, 1 << 20)->allow_extra_args();
+        CLI::Option *option = declare(app, name, "", help)->expected(0, CLI::detail::expected_max_vector_size)->allow_extra_args();
         fills_.push_back([option, &into] {
             into.insert(into.end(), option->results().begin(), option->results().end());
         });

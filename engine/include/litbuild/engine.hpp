@@ -92,7 +92,7 @@ struct Filter {
 struct StopOptions {
     std::optional<StopPlan> plan{};                      ///< default: the spec's, else Config::stop
     std::optional<std::chrono::milliseconds> grace{};    ///< of the plan's first step; zero: kill at once
-    std::string by{};                                    ///< who asks. Default: user@host of this process
+    std::string by{};                                    ///< who asks. Default: `user@host` of this process
     std::string reason{};                                ///< why, for the status
 };
 

@@ -21,7 +21,7 @@ struct BuildName {
 /// "contoso/19", as errors start.
 inline std::string to_string(const BuildName &build) { return build.team + "/" + std::to_string(build.runid); }
 
-/// Text of foreign origin, fit to stand in an error: quoted, cut to 80 bytes, anything but printable ASCII as \xNN.
+/// Text of foreign origin, fit to stand in an error: quoted, cut to 80 bytes, anything but printable ASCII as `\xNN`.
 inline std::string quote(std::string_view text)
 {
     static constexpr char digits[] = "0123456789abcdef";

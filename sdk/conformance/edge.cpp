@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -310,12 +311,18 @@ void descriptors(Context &context)
     whole_lives<Table>(context);
     const std::map<int, std::string> before = open_files();
     whole_lives<Table>(context);
-    std::string more;
-    size_t count = 0;
-    for (const auto &[fd, target] : open_files())
-        if (!before.contains(fd) && ++count <= 5) more += (more.empty() ? "" : ", ") + target;
-    expect(count == 0, std::to_string(count) + " descriptors more are open after each two lives of an instance (" + more +
-                           "); close what a call opens, and in `close` what the instance did");
+    // A thread that the plugin has left to itself may be about to close what it has.
+    std::vector<std::string> more;
+    for (const Clock::time_point end = Clock::now() + std::chrono::seconds(3);;) {
+        more.clear();
+        for (const auto &[fd, target] : open_files())
+            if (!before.contains(fd) && more.size() < 5) more.push_back(target);
+        if (more.empty()) return;
+        if (Clock::now() > end) break;
+        ::poll(nullptr, 0, 20);
+    }
+    fail("more descriptors are open after each two lives of an instance (" + joined(more) +
+         "); close what a call opens, and in `close` what the instance did");
 }
 
 template <class Table>

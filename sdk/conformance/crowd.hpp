@@ -1,0 +1,23 @@
+// Many at once.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "context.hpp"
+
+namespace litbuild::conformance {
+
+/// Runs `body(i)` in so many threads; what the first of them throws ends the check.
+void in_threads(size_t count, const std::function<void(size_t)> &body);
+
+/// Runs `body(i)` in so many processes, forked here, and gives what they return. What one throws as Failure or Skip ends the
+/// check; so does one that crashes. No instance may be open here, or its threads would be missing there.
+std::vector<std::string> in_processes(size_t count, const std::function<std::string(size_t)> &body);
+
+enum class End { exits, killed };   ///< killed: by SIGKILL, right behind the body
+std::string in_process(End end, const std::function<std::string()> &body);
+
+}  // namespace litbuild::conformance

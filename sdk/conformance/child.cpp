@@ -10,8 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <span>
 
 #include <litbuild/linux/tree.hpp>
 
@@ -27,6 +29,14 @@ Shared *page = nullptr;
 /// The result as it goes through the pipe: one letter, and the text.
 enum Letter : char { passed = 'P', failed = 'F', skipped = 'S' };
 
+/// What was thrown while a function of the plugin was being called came out of that.
+std::string not_caught(const std::string &what)
+{
+    if (page->calling[0] == 0) return "the kit itself: " + what;
+    return std::string("an exception left ") + page->calling + " (" + what +
+           "); catch it and return a code, for nothing unwinds across the contract (rule 4)";
+}
+
 std::string carried_out(const std::function<std::string()> &body)
 {
     try {
@@ -36,7 +46,9 @@ std::string carried_out(const std::function<std::string()> &body)
     } catch (const Skip &e) {
         return std::string(1, skipped) + e.why;
     } catch (const std::exception &e) {
-        return std::string(1, failed) + "the kit itself: " + e.what();
+        return std::string(1, failed) + not_caught(e.what());
+    } catch (...) {
+        return std::string(1, failed) + not_caught("of unknown type");
     }
 }
 
@@ -65,18 +77,35 @@ std::string carried_out(const std::function<std::string()> &body)
     ::_exit(0);
 }
 
+/// Orphans of the check, whose parent this process has become: as at any init, they do not stay as zombies.
+void reap_orphans(pid_t check)
+{
+    siginfo_t info{};
+    while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0 && info.si_pid != check) {
+        ::waitpid(info.si_pid, nullptr, WNOHANG);
+        info.si_pid = 0;
+    }
+}
+
+/// Waits for one of them, and looks after orphans meanwhile. False: the time is up.
+bool ready(std::span<pollfd> wanted, pid_t check, Clock::time_point end)
+{
+    for (;;) {
+        reap_orphans(check);
+        const auto left = std::clamp<int64_t>(std::chrono::ceil<milliseconds>(end - Clock::now()).count(), 0, 20);
+        if (::poll(wanted.data(), wanted.size(), static_cast<int>(left)) > 0) return true;
+        if (Clock::now() >= end) return false;
+    }
+}
+
 /// Everything that is said until the pipe's last writer is gone or the time is up.
-std::string heard(int pipe, const Descriptor &child, Clock::time_point end)
+std::string heard(int pipe, const Descriptor &child, pid_t check, Clock::time_point end)
 {
     std::string out;
     char piece[4096];
     for (;;) {
-        const auto left = std::chrono::ceil<milliseconds>(end - Clock::now()).count();
         pollfd wait[2] = {{pipe, POLLIN, 0}, {child.get(), POLLIN, 0}};
-        const int ready = ::poll(wait, 2, static_cast<int>(std::max<int64_t>(left, 0)));
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return out;
-        if ((wait[0].revents & (POLLIN | POLLHUP)) == 0) return out;
+        if (!ready(wait, check, end) || (wait[0].revents & (POLLIN | POLLHUP)) == 0) return out;
         const ssize_t size = ::read(pipe, piece, sizeof piece);
         if (size <= 0) return out;
         out.append(piece, static_cast<size_t>(size));
@@ -171,19 +200,18 @@ Result in_child(const std::filesystem::path &output, milliseconds limit, const s
     if (!held) throw os_error("check", "hold its process", errno);
 
     const Clock::time_point end = begin + limit;
-    const std::string said = heard(from.get(), held, end);
+    const std::string said = heard(from.get(), held, child, end);
     // With its word out it has little left to do.
     const Clock::time_point last = said.empty() ? end : std::max(end, Clock::now() + milliseconds(1000));
-    pollfd wait{held.get(), POLLIN, 0};
-    const auto left = std::chrono::ceil<milliseconds>(last - Clock::now()).count();
-    const bool in_time = ::poll(&wait, 1, static_cast<int>(std::max<int64_t>(left, 0))) == 1;
+    pollfd wait[1] = {{held.get(), POLLIN, 0}};
+    const bool in_time = ready(wait, child, last);
     if (!in_time) linux_::send(held, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
     end_descendants();
 
     Result out = judged(said, status, in_time, limit);
-    out.during = page->calling;
+    if (out.verdict == Verdict::crashed || out.verdict == Verdict::ended || out.verdict == Verdict::hung) out.during = page->calling;
     out.printed = tail_of(output);
     out.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
     return out;

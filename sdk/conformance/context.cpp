@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <iterator>
 
@@ -17,6 +18,8 @@ Calling::Calling(const std::string &function)
 
 Calling::~Calling()
 {
+    // What is thrown through here came out of the function.
+    if (std::uncaught_exceptions() > 0) return;
     if (Shared *page = shared()) page->calling[0] = 0;
 }
 

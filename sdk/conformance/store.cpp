@@ -20,6 +20,10 @@ std::string random_hex(size_t digits)
     return out;
 }
 
+/// A name that is none is shown as what it is.
+std::string shown(const std::string &team) { return is_team(team) ? team : quote(team); }
+std::string shown(const BuildName &build) { return shown(build.team) + "/" + std::to_string(build.runid); }
+
 /// What is told of one build, and how often.
 struct One {
     Entry entry;
@@ -108,7 +112,7 @@ Told<std::vector<Entry>> Store::list(const std::string &team, Scope scope, int64
     query.before = before;
     query.limit = limit;
     const OutgoingCall outgoing(call);
-    static_cast<Answer &>(out) = instance_.call("list", team, &lb_store::list, outgoing.get(), static_cast<const lb_query *>(&query),
+    static_cast<Answer &>(out) = instance_.call("list", shown(team), &lb_store::list, outgoing.get(), static_cast<const lb_query *>(&query),
                                                 each.receive, static_cast<void *>(&each));
     expect(wrong.empty(), out.what + ": told " + wrong);
     expect(!each.after_enough(), out.what + ": called the receiver again after that had returned non-zero, which means enough");
@@ -121,7 +125,7 @@ Told<Entry> Store::one(const char *name, const BuildName &build, EntryFunction l
     Collector<const lb_entry *, size_t> each = collect_one(one);
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
-    return answered(instance_.call(name, to_string(build), function, outgoing.get(), static_cast<const lb_build *>(&raw),
+    return answered(instance_.call(name, shown(build), function, outgoing.get(), static_cast<const lb_build *>(&raw),
                                    each.receive, static_cast<void *>(&each)),
                     one, build.runid);
 }
@@ -154,7 +158,7 @@ Told<Entry> Store::create(const NewBuild &build, const Call &call) const
     One one;
     Collector<const lb_entry *, size_t> each = collect_one(one);
     const OutgoingCall outgoing(call);
-    return answered(instance_.call("create", "a build of " + build.team, &lb_store::create, outgoing.get(),
+    return answered(instance_.call("create", "a build of " + shown(build.team), &lb_store::create, outgoing.get(),
                                    static_cast<const lb_new_build *>(&raw), each.receive, static_cast<void *>(&each)),
                     one, 0);
 }
@@ -165,7 +169,7 @@ Told<std::vector<std::string>> Store::tags(const BuildName &build, const Call &c
     Collector<lb_str> each([&](lb_str tag) { out.value.push_back(abi::text(tag)); });
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
-    static_cast<Answer &>(out) = instance_.call("tags", to_string(build), &lb_store::tags, outgoing.get(),
+    static_cast<Answer &>(out) = instance_.call("tags", shown(build), &lb_store::tags, outgoing.get(),
                                                 static_cast<const lb_build *>(&raw), each.receive, static_cast<void *>(&each));
     return out;
 }
@@ -176,7 +180,7 @@ Answer Store::edit_tags(const BuildName &build, const std::vector<std::string> &
     const std::vector<lb_str> added = abi::to_c(add), removed = abi::to_c(remove);
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
-    return instance_.call("edit_tags", to_string(build), &lb_store::edit_tags, outgoing.get(), static_cast<const lb_build *>(&raw),
+    return instance_.call("edit_tags", shown(build), &lb_store::edit_tags, outgoing.get(), static_cast<const lb_build *>(&raw),
                           added.data(), added.size(), removed.data(), removed.size());
 }
 
@@ -188,7 +192,7 @@ Told<std::string> Store::read(const BuildName &build, std::string_view name, uin
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
     static_cast<Answer &>(out) =
-        instance_.call("read", quote(name) + " of " + to_string(build), &lb_store::read, outgoing.get(),
+        instance_.call("read", quote(name) + " of " + shown(build), &lb_store::read, outgoing.get(),
                        static_cast<const lb_build *>(&raw), abi::str(name), offset, max, each.receive, static_cast<void *>(&each));
     expect(!each.after_enough(), out.what + ": called the receiver again after that had returned non-zero, which means enough");
     return out;
@@ -198,7 +202,7 @@ Answer Store::write_control(const BuildName &build, std::string_view name, std::
 {
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
-    return instance_.call("write_control", quote(name) + " of " + to_string(build), &lb_store::write_control, outgoing.get(),
+    return instance_.call("write_control", quote(name) + " of " + shown(build), &lb_store::write_control, outgoing.get(),
                           static_cast<const lb_build *>(&raw), abi::str(name), abi::str(content));
 }
 
@@ -206,7 +210,7 @@ Answer Store::remove(const BuildName &build, const Call &call) const
 {
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
-    return instance_.call("remove", to_string(build), &lb_store::remove, outgoing.get(), static_cast<const lb_build *>(&raw));
+    return instance_.call("remove", shown(build), &lb_store::remove, outgoing.get(), static_cast<const lb_build *>(&raw));
 }
 
 Told<std::vector<Finding>> Store::examine(const std::string &team, uint32_t repair) const
@@ -256,7 +260,7 @@ Told<int64_t> Store::age(const BuildName &build, std::string_view name) const
     const lb_build raw = abi::to_c(build);
     const Call call;
     const OutgoingCall outgoing(call);
-    static_cast<Answer &>(out) = instance_.call("age", quote(name) + " of " + to_string(build), &lb_store::age, outgoing.get(),
+    static_cast<Answer &>(out) = instance_.call("age", quote(name) + " of " + shown(build), &lb_store::age, outgoing.get(),
                                                 static_cast<const lb_build *>(&raw), abi::str(name), &out.value);
     return out;
 }

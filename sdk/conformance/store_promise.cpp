@@ -22,7 +22,8 @@ void outlives_a_kill(Context &context)
 {
     const std::string team = fresh_team();
     const std::string did = in_process(End::killed, [&] {
-        const Store store(context);
+        // Never destroyed, so never closed.
+        const Store &store = *new Store(context);
         const BuildName build = store.made(team, {{"log", "a line\n"}});
         const BuildName moved = store.made(team);
         std::string done = std::to_string(build.runid) + " " + std::to_string(moved.runid);

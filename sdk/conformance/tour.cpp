@@ -118,6 +118,10 @@ template <class Text>
 void walk(const Instance<lb_status_source> &instance, const lb_call *call)
 {
     const lb_status_source &table = instance.table();
+    // Where nothing comes a poll waits for as long as it may.
+    const Call soon = Call::within(std::chrono::milliseconds(50));
+    const abi::OutgoingCall limited(soon);
+    if (!call) call = limited.get();
     for (int64_t runid = 1; runid <= 4; ++runid) {
         const Text team("contoso");
         lb_build build = abi::sized<lb_build>();
@@ -247,17 +251,35 @@ RunnableBuild::RunnableBuild(const std::filesystem::path &root, const std::strin
 
 // --------------------------------------------------------------------------------------------------------------- tours
 
-void tour(Context &, const Instance<lb_store> &store, const lb_call *call) { walk<Plain>(store, call); }
-void tour(Context &, const Instance<lb_status_source> &source, const lb_call *call) { walk<Plain>(source, call); }
+void tour(Context &, const Instance<lb_store> &store, const lb_call *call)
+{
+    const Calling calling("a function of lb_store");
+    walk<Plain>(store, call);
+}
+void tour(Context &, const Instance<lb_status_source> &source, const lb_call *call)
+{
+    const Calling calling("a function of lb_status_source");
+    walk<Plain>(source, call);
+}
 void tour(Context &context, const Instance<lb_process_controller> &controller, const lb_call *call)
 {
+    const Calling calling("a function of lb_process_controller");
     walk<Plain>(context, controller, call);
 }
 
-void guarded_tour(Context &, const Instance<lb_store> &store) { walk<Guarded>(store, nullptr); }
-void guarded_tour(Context &, const Instance<lb_status_source> &source) { walk<Guarded>(source, nullptr); }
+void guarded_tour(Context &, const Instance<lb_store> &store)
+{
+    const Calling calling("lb_store, with texts that no zero byte ends");
+    walk<Guarded>(store, nullptr);
+}
+void guarded_tour(Context &, const Instance<lb_status_source> &source)
+{
+    const Calling calling("lb_status_source, with texts that no zero byte ends");
+    walk<Guarded>(source, nullptr);
+}
 void guarded_tour(Context &context, const Instance<lb_process_controller> &controller)
 {
+    const Calling calling("lb_process_controller, with texts that no zero byte ends");
     walk<Guarded>(context, controller, nullptr);
 }
 

@@ -65,7 +65,7 @@ public:
         const BuildName name{build.team, known.empty() ? 1 : known.front().runid + 1};
         const fs::path draft = root_ / build.team / (".new-" + build.uuid);
         fs::create_directories(draft / ".control");
-        for (const auto &[file, content] : build.files) write(draft / file, content);
+        for (const auto &[file, content] : build.files) write(draft / inside(name, file), content);
         const std::string comma = build.document == "{}" ? "" : ",";
         write(draft / "build.json", "{\"runid\":" + std::to_string(name.runid) + comma + build.document.substr(1));
         fs::rename(draft, path(name, false));
@@ -78,10 +78,13 @@ public:
     void read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
               const TextSink &sink) override
     {
-        const fs::path file = fs::path(find(call, build).path) / inside(build, name);
+        const fs::path folder = fs::canonical(find(call, build).path), file = folder / inside(build, name);
         std::ifstream in(file, std::ios::binary);
-        if (!in.seekg(static_cast<std::streamoff>(offset)))
-            throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
+        if (!in || !fs::is_regular_file(file)) throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
+        // What a build leaves in its folder is hostile, too: no link leads out of it.
+        if (!fs::canonical(file).string().starts_with(folder.string() + "/"))
+            throw Error(Code::corrupt, to_string(build) + ": " + quote(name) + " leads out of its folder");
+        in.seekg(static_cast<std::streamoff>(offset));
         char piece[16384];
         for (uint64_t left = max > 0 ? max : UINT64_MAX; left > 0;) {
             call.check(to_string(build));   // the deadline, and whether the caller still wants it
@@ -109,7 +112,9 @@ private:
     static fs::path inside(const BuildName &build, std::string_view name)
     {
         const fs::path out(name);
-        if (name.empty() || out.is_absolute() || std::find(out.begin(), out.end(), "..") != out.end())
+        const auto leads_away = [](const fs::path &part) { return part.empty() || part == "." || part == ".."; };
+        if (name.empty() || name.size() > 1000 || name.find('\0') != name.npos || out.is_absolute() ||
+            std::any_of(out.begin(), out.end(), leads_away))
             throw Error(Code::invalid, to_string(build) + ": " + quote(name) + " is not the name of a file");
         return out;
     }

@@ -43,7 +43,9 @@ static int32_t fail(lb_error *error, int32_t code, int number, const char *forma
 static int32_t os_failure(lb_error *error, const char *path)
 {
     const int number = errno;
-    const int32_t code = number == ENOENT                      ? LB_NOT_FOUND
+    const int32_t code = number == ENOENT || number == ENOTDIR ? LB_NOT_FOUND
+                         : number == EINVAL                    ? LB_INVALID
+                         : number == ELOOP                     ? LB_CORRUPT
                          : number == EEXIST                    ? LB_EXISTS
                          : number == EACCES || number == EROFS ? LB_DENIED
                          : number == ENOSPC                    ? LB_NO_SPACE
@@ -83,10 +85,20 @@ static int is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* Teams go further than file names: what starts with a dot is the store's own. */
+static int is_team(lb_str name)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (!is_safe(name) || name.size > 63 || strchr("._-", name.data[0])) return 0;
+    for (size_t i = 0; i < name.size; ++i)
+        if (!strchr(letters, name.data[i])) return 0;
+    return 1;
+}
+
 /* Where the build is now: its path and LB_LIVE or LB_ARCHIVED. */
 static int32_t locate(const struct store *store, const lb_build *build, char *path, uint32_t *scope, lb_error *error)
 {
-    if (!is_safe(build->team)) return fail(error, LB_INVALID, 0, "team: not a name");
+    if (!is_team(build->team)) return fail(error, LB_INVALID, 0, "team: not a name");
     char folder[PATH_BYTES];
     for (*scope = LB_LIVE; *scope <= LB_ARCHIVED; ++*scope) {
         if (folder_of(store, build->team, *scope == LB_LIVE ? "live" : "archive", folder) != 0 ||
@@ -218,7 +230,7 @@ static int32_t store_list(void *self, const lb_call *call, const lb_query *query
 {
     (void)call;
     char live[PATH_BYTES], archive[PATH_BYTES], path[PATH_BYTES];
-    if (!is_safe(query->team) || folder_of(self, query->team, "live", live) != 0 ||
+    if (!is_team(query->team) || folder_of(self, query->team, "live", live) != 0 ||
         folder_of(self, query->team, "archive", archive) != 0)
         return fail(error, LB_INVALID, 0, "team: not a name");
     if (!is_folder(live))
@@ -290,7 +302,7 @@ static int32_t store_create(void *self, const lb_call *call, const lb_new_build 
 {
     (void)call;
     char team[PATH_BYTES], live[PATH_BYTES], used[PATH_BYTES], draft[PATH_BYTES], path[PATH_BYTES];
-    if (!is_safe(build->team) || !is_safe(build->uuid) || build->document.size < 2 || build->document.data[0] != '{')
+    if (!is_team(build->team) || !is_safe(build->uuid) || build->document.size < 2 || build->document.data[0] != '{')
         return fail(error, LB_INVALID, 0, "new build: its names make no sense");
     if (folder_of(self, build->team, "", team) != 0 || folder_of(self, build->team, "live", live) != 0 ||
         folder_of(self, build->team, "used", used) != 0 ||
@@ -424,29 +436,39 @@ static int32_t store_edit_tags(void *self, const lb_call *call, const lb_build *
 
 /* ------------------------------------------------------------------------------------------------ read and write */
 
-static int is_inside(lb_str name)
+/* Opens a file below a folder, one component after the other, so that no link leads out of it. -1: see errno. */
+static int open_inside(const char *folder, lb_str name)
 {
-    while (name.size > 0) {
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int last = 0; at >= 0 && !last;) {
         const char *const slash = memchr(name.data, '/', name.size);
-        const size_t size = slash ? (size_t)(slash - name.data) : name.size;
-        if (!is_safe((lb_str){name.data, size})) return 0;
-        if (!slash) return 1;
-        name.data += size + 1;
-        name.size -= size + 1;
+        const lb_str part = {name.data, slash ? (size_t)(slash - name.data) : name.size};
+        char text[256] = "";
+        int next = -1;
+        last = !slash;
+        if (is_safe(part)) {
+            memcpy(text, part.data, part.size);
+            next = openat(at, text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (last ? 0 : O_DIRECTORY));
+        } else {
+            errno = EINVAL;
+        }
+        const int number = errno;
+        close(at);
+        errno = number;
+        at = next;
+        if (slash) name = (lb_str){slash + 1, name.size - part.size - 1};
     }
-    return 0;
+    return at;
 }
 
 static int32_t store_read(void *self, const lb_call *call, const lb_build *build, lb_str name, uint64_t offset,
                           uint64_t max, lb_text_fn fn, void *ctx, lb_error *error)
 {
-    char folder[PATH_BYTES], path[PATH_BYTES], piece[8192];
+    char path[PATH_BYTES], piece[8192];
     uint32_t scope = 0;
-    const int32_t code = locate(self, build, folder, &scope, error);
+    const int32_t code = locate(self, build, path, &scope, error);
     if (code != LB_OK) return code;
-    if (!is_inside(name)) return fail(error, LB_INVALID, 0, "%s: the file's name leads out of it", folder);
-    if (path_of(path, "%s/%.*s", folder, (int)name.size, name.data) != 0) return os_failure(error, folder);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int fd = open_inside(path, name);
     if (fd < 0) return os_failure(error, path);
     int32_t result = LB_OK;
     for (uint64_t left = max ? max : UINT64_MAX; left > 0;) {

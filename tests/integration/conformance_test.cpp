@@ -84,6 +84,15 @@ void expect_bad(const fs::path &library, const std::string &expected, const std:
     BOOST_TEST(report.bad.contains(expected), expected << " is not among: " << joined(report.bad));
 }
 
+/// The argument CONFIG for an interface with a fault.
+std::string with_fault(const std::string &interface, const std::string &fault)
+{
+    static TempFolder folder;
+    const fs::path config = folder.path / (interface + "-" + fault + ".json");
+    spill(config, "{\"" + interface + "\": {\"plugin\": \"bad\", \"fault\": \"" + fault + "\"}}");
+    return "'" + config.string() + "'";
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------------------------------------------------ our own
@@ -109,7 +118,6 @@ BOOST_AUTO_TEST_CASE(stores)
         const char *fault;
         const char *expected;
     };
-    TempFolder folder;
     for (const Case &each : {Case{"crashes", "crashed store.find-missing"},
                              {"ends", "ended store.find-missing"},
                              {"prints", "failed store.silent"},
@@ -135,25 +143,17 @@ BOOST_AUTO_TEST_CASE(stores)
                              {"own-codes", "failed store.find-missing"},
                              {"tells-progress", "crashed store.short-call"},
                              {"trusts-zero-bytes", "crashed store.text-is-not-terminated"}}) {
-        BOOST_TEST_CONTEXT(each.fault)
-        {
-            const fs::path config = folder.path / "config.json";
-            spill(config, std::string(R"({"store": {"plugin": "bad-store", "fault": ")") + each.fault + "\"}}");
-            expect_bad(library("bad_store.c"), each.expected, "'" + config.string() + "'");
-        }
+        BOOST_TEST_CONTEXT(each.fault) { expect_bad(library("bad_store.c"), each.expected, with_fault("store", each.fault)); }
     }
     // What only shows where several are at work at once.
     for (const Case &each : {Case{"loses-edits", "failed store.edit-tags-at-once"}, {"writes-in-place", "failed store.write-control-is-whole"}}) {
         BOOST_TEST_CONTEXT(each.fault)
         {
-            const fs::path config = folder.path / "config.json";
-            spill(config, std::string(R"({"store": {"fault": ")") + each.fault + "\"}}");
-            expect_bad(library("bad_store.c", "-DTHREADS=LB_PARALLEL"), each.expected, "'" + config.string() + "'");
+            expect_bad(library("bad_store.c", "-DTHREADS=LB_PARALLEL"), each.expected, with_fault("store", each.fault));
         }
     }
-    spill(folder.path / "config.json", R"({"store": {"fault": "hangs"}})");
     expect_bad(library("bad_store.c"), "hung store.create-no-tags",
-               "'" + (folder.path / "config.json").string() + "' --time-limit 500ms --only store.create-no-tags");
+               with_fault("store", "hangs") + " --time-limit 500ms --only store.create-no-tags");
     expect_bad(library("throws_store.cpp"), "failed store.find-missing");
 }
 
@@ -183,18 +183,20 @@ BOOST_AUTO_TEST_CASE(libraries)
 
 BOOST_AUTO_TEST_CASE(status_sources)
 {
-    expect_bad(library("bad_status.cpp", "-DFAULT='\"guesses\"'"), "failed status.unreadable");
-    expect_bad(library("bad_status.cpp", "-DFAULT='\"wrong-parent\"'"), "failed status.sound");
-    expect_bad(library("bad_status.cpp", "-DFAULT='\"deaf\"'"), "hung status.poll-deadline", "--time-limit 1s --only status.poll-deadline");
-    expect_bad(library("bad_status.cpp", "-DFAULT='\"late-is-an-error\"'"), "failed status.poll-deadline");
+    const fs::path bad = library("bad_status.cpp");
+    expect_bad(bad, "failed status.unreadable", with_fault("status", "guesses"));
+    expect_bad(bad, "failed status.sound", with_fault("status", "wrong-parent"));
+    expect_bad(bad, "failed status.poll-deadline", with_fault("status", "late-is-an-error"));
+    expect_bad(bad, "hung status.poll-deadline", with_fault("status", "deaf") + " --time-limit 1s --only status.poll-deadline");
 }
 
 BOOST_AUTO_TEST_CASE(process_controllers)
 {
-    expect_bad(library("bad_process.cpp"), "failed process.stop-ends-all");
-    expect_bad(library("bad_process.cpp", "-DFAULT='\"says-done\"'"), "failed process.alive-then-gone");
-    expect_bad(library("bad_process.cpp", "-DFAULT='\"any-token\"'"), "failed process.foreign-tokens");
-    expect_bad(library("bad_process.cpp", "-DFAULT='\"drops-environment\"'"), "failed process.environment");
+    const fs::path bad = library("bad_process.cpp");
+    expect_bad(bad, "failed process.stop-ends-all", with_fault("process", "none but its own"));
+    expect_bad(bad, "failed process.alive-then-gone", with_fault("process", "says-done"));
+    expect_bad(bad, "failed process.foreign-tokens", with_fault("process", "any-token"));
+    expect_bad(bad, "failed process.environment", with_fault("process", "drops-environment"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -205,22 +207,18 @@ BOOST_AUTO_TEST_SUITE(program)
 
 BOOST_AUTO_TEST_CASE(a_failure_says_what_is_wrong)
 {
-    TempFolder folder;
-    spill(folder.path / "config.json", R"({"store": {"fault": "leaks"}})");
-    const Outcome outcome = kit("check '" + library("bad_store.c").string() + "' '" + (folder.path / "config.json").string() +
-                                "' --only store.descriptors --only store.silent");
+    const std::string bad = "check '" + library("bad_store.c").string() + "' ";
+    const Outcome outcome = kit(bad + with_fault("store", "leaks") + " --only store.descriptors --only store.silent");
     BOOST_TEST(outcome.status == 1);
     BOOST_TEST(contains(outcome.text, "passed  store.silent\n"), outcome.text);
     BOOST_TEST(contains(outcome.text, "failed  store.descriptors\n"
                                       "        No descriptor stays open.\n"
-                                      "        more descriptors are open after each two lives of an instance (/dev/null"),
+                                      "        more descriptors are open after another life of an instance (/dev/null"),
                outcome.text);
     BOOST_TEST(contains(outcome.text, "close what a call opens"), outcome.text);
     BOOST_TEST(contains(outcome.text, "        see plugin.h, MANNERS\n1 passed, 1 failed, 0 skipped\n"), outcome.text);
 
-    spill(folder.path / "config.json", R"({"store": {"fault": "crashes"}})");
-    const Outcome crash = kit("check '" + library("bad_store.c").string() + "' '" + (folder.path / "config.json").string() +
-                              "' --only store.find-missing");
+    const Outcome crash = kit(bad + with_fault("store", "crashes") + " --only store.find-missing");
     BOOST_TEST(contains(crash.text, "crashed store.find-missing\n"), crash.text);
     BOOST_TEST(contains(crash.text, "the process was ended by SIGSEGV (Segmentation fault)\n        while it was in lb_store.find\n"),
                crash.text);

@@ -1,4 +1,4 @@
-// A process controller of a page with one fault at a time, as it is compiled. Without a fault it kills by process group and
+// A process controller of a page with one fault at a time; the configuration says which. Without a fault it kills by process group and
 // knows nothing of sessions, which is a fault, too: what left the group goes on.
 #include <litbuild/export.hpp>
 
@@ -10,19 +10,13 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#ifndef FAULT
-#define FAULT ""
-#endif
-
 namespace {
 
 using namespace litbuild;
 
-constexpr std::string_view fault = FAULT;
-
 class BadProcess final : public ProcessController {
 public:
-    BadProcess(const Host &, std::string_view) {}
+    BadProcess(const Host &, std::string_view config) : config_(config) {}
 
     std::string launch(const Call &, const LaunchSpec &spec) override
     {
@@ -30,7 +24,7 @@ public:
         for (const std::string &word : spec.command) argv.push_back(const_cast<char *>(word.c_str()));
         argv.push_back(nullptr);
         for (char **entry = environ; *entry; ++entry) env.push_back(*entry);
-        if (fault != "drops-environment")
+        if (!has("drops-environment"))
             for (const std::string &entry : spec.environment) env.push_back(const_cast<char *>(entry.c_str()));
         env.push_back(nullptr);
         posix_spawnattr_t how;
@@ -40,7 +34,7 @@ public:
         ::sigfillset(&all);
         ::posix_spawnattr_setsigmask(&how, &none);
         ::posix_spawnattr_setsigdefault(&how, &all);
-        ::posix_spawnattr_setflags(&how, fault == "own-signals" ? POSIX_SPAWN_SETPGROUP
+        ::posix_spawnattr_setflags(&how, has("own-signals") ? POSIX_SPAWN_SETPGROUP
                                                                 : POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         pid_t pid = 0;
         if (const int failed = ::posix_spawn(&pid, argv[0], nullptr, &how, argv.data(), env.data()))
@@ -62,12 +56,12 @@ public:
     StopReport stop(const Call &call, const std::string &token, const std::string &uuid, std::span<const StopStep> plan) override
     {
         StopReport out;
-        if (fault != "any-token" && !token.starts_with(uuid)) throw Error(Code::corrupt, "token: is of another build");
+        if (!has("any-token") && !token.starts_with(uuid)) throw Error(Code::corrupt, "token: is of another build");
         if (probe(call, token).life == Life::gone) {
             out.outcome = StopOutcome::already;
             return out;
         }
-        if (fault == "says-done") return out;
+        if (has("says-done")) return out;
         for (const StopStep &step : plan) {
             ::kill(-pid_of(token), step.signal);
             if (wait(call.at_most(step.grace), token).life == Life::gone) return out;
@@ -80,12 +74,14 @@ public:
     {
         for (;;) {
             const Probe found = probe(call, token);
-            if (found.life == Life::gone || (fault != "waits-for-ever" && (call.expired() || call.cancelled()))) return found;
+            if (found.life == Life::gone || (!has("waits-for-ever") && (call.expired() || call.cancelled()))) return found;
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
     }
 
 private:
+    bool has(const std::string &fault) const { return config_.find("\"" + fault + "\"") != config_.npos; }
+
     static pid_t pid_of(const std::string &token)
     {
         const size_t space = token.find(' ');
@@ -93,6 +89,8 @@ private:
         if (pid <= 1) throw Error(Code::corrupt, "token: is none of this plugin");
         return static_cast<pid_t>(pid);
     }
+
+    std::string config_;
 };
 
 }  // namespace

@@ -12,6 +12,8 @@
 
 #include <litbuild/linux/tree.hpp>
 
+#include "places.hpp"
+
 extern "C" {
 extern const lb_plugin litbuild_plugin_local_fs;
 extern const lb_plugin litbuild_plugin_local_process;
@@ -20,30 +22,6 @@ extern const lb_plugin litbuild_plugin_local_process;
 namespace litbuild::detail {
 
 namespace {
-
-std::filesystem::path find_runner(const std::filesystem::path &wanted)
-{
-    std::vector<std::filesystem::path> places;
-    std::error_code error;
-    if (!wanted.empty()) {
-        places.push_back(wanted);
-    } else {
-        if (const char *named = ::secure_getenv("LITBUILD_RUNNER"); named && *named == '/') places.emplace_back(named);
-        const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-        if (!error) {
-            places.push_back(self.parent_path() / "litbuild-runner");
-            places.push_back(self.parent_path().parent_path() / "libexec/litbuild/litbuild-runner");
-        }
-        places.emplace_back(LITBUILD_INSTALL_RUNNER);
-        places.emplace_back(LITBUILD_BUILD_RUNNER);
-    }
-    std::string tried;
-    for (const std::filesystem::path &place : places) {
-        if (::access(place.c_str(), X_OK) == 0) return std::filesystem::absolute(place);
-        tried += (tried.empty() ? "" : ", ") + place.string();
-    }
-    throw Error(Code::not_found, "litbuild-runner: not found; looked at " + tried);
-}
 
 /// A store that is not told its root is given the engine's.
 PluginChoice with_root(PluginChoice choice, const std::filesystem::path &root)
@@ -64,7 +42,7 @@ Core::Core(Config given) : config(std::move(given)), runner(find_runner(config.r
     std::vector<const lb_plugin *> linked = config.linked;
     linked.push_back(&litbuild_plugin_local_fs);
     linked.push_back(&litbuild_plugin_local_process);
-    if (config.plugin_folders.empty()) config.plugin_folders.emplace_back(LITBUILD_INSTALL_PLUGINS);
+    if (config.plugin_folders.empty()) config.plugin_folders.push_back(usual_plugins());
     registry = Registry(linked, config.plugin_folders);
     store = import_store(registry.table(config.store.plugin, LB_STORE_ID), with_root(config.store, config.root), config.log);
     status_source =

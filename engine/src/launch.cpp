@@ -25,7 +25,7 @@ void check_program(const Spec &spec)
     const std::string &program = spec.first_program;
     const std::string object = "spec: step 1 " + quote(spec.step_names.front());
     if (program.find('/') == std::string::npos) {
-        std::vector<boost::filesystem::path> folders;
+        std::vector<std::filesystem::path> folders;
         const char *inherited = ::getenv("PATH");
         std::string rest = spec.first_path ? *spec.first_path : inherited ? inherited : "/bin:/usr/bin";
         for (size_t at = 0; at <= rest.size();) {

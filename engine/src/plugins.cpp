@@ -5,19 +5,19 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
 
 #include <boost/dll/shared_library.hpp>
-#include <boost/filesystem.hpp>
 #include <boost/json.hpp>
 
 #include <litbuild/abi.hpp>
 
 namespace litbuild::detail {
 
-namespace fs = boost::filesystem;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -182,7 +182,7 @@ Registry::Registry(const std::vector<const lb_plugin *> &linked, const std::vect
     for (const std::filesystem::path &folder : folders) {
         if (!folder.is_absolute())
             throw Error(Code::invalid, folder.string() + ": plugin folders are given by absolute path");
-        boost::system::error_code error;
+        std::error_code error;
         std::vector<fs::path> files;
         for (fs::directory_iterator at(folder.string(), error), end; !error && at != end; at.increment(error))
             if (at->path().extension() == ".json") files.push_back(at->path());

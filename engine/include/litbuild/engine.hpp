@@ -75,9 +75,9 @@ struct Config {
     /// From a JSON object with the keys root, store, status, process ({"plugin": NAME, ...its own}), plugin_folders, runner,
     /// deadline ("30s"), lost_after ("60s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all may be left out.
     /// `source` starts the sentences of errors. Code::invalid: not JSON, an unknown key, a value that makes no sense.
-    static Config from_json(std::string_view text, const std::string &source = "configuration");
+    LITBUILD_EXPORT static Config from_json(std::string_view text, const std::string &source = "configuration");
     /// Code::not_found: no such file.
-    static Config from_file(const std::filesystem::path &file);
+    LITBUILD_EXPORT static Config from_file(const std::filesystem::path &file);
 };
 
 /// Which builds of a team. The default is the main list, whole.
@@ -183,12 +183,12 @@ using WatchSink = std::function<bool(const BuildChange &)>;
 
 /// As one JSON object on one line: team runid path archived tags state time step steps progress exit error stopped_by reason,
 /// and more. Times are RFC 3339 in UTC; what is not known is null.
-std::string to_json(const Summary &summary);
-std::string to_json(const StopResult &result, const BuildName &build);
+LITBUILD_EXPORT std::string to_json(const Summary &summary);
+LITBUILD_EXPORT std::string to_json(const StopResult &result, const BuildName &build);
 
 /// Names a build. Making one asks nothing; a build that does not exist is Code::not_found at first use.
 /// A plain handle: copy it, keep it, use it from any thread; it keeps what it needs of its engine alive.
-class Build {
+class LITBUILD_EXPORT Build {
 public:
     const std::string &team() const noexcept { return name_.team; }
     int64_t runid() const noexcept { return name_.runid; }
@@ -244,7 +244,7 @@ struct PluginInfo {
     std::string problem;                    ///< why it cannot be used; empty: it can
 };
 
-class Engine {
+class LITBUILD_EXPORT Engine {
 public:
     /// Opens the three plugins. Code::invalid: the configuration makes no sense. Code::not_found: the root, the runner or a
     /// plugin is not there. Code::denied: a plugin's file or folder may be written by others.

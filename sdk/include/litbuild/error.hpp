@@ -47,7 +47,7 @@ inline const char *name(Code code) noexcept
 }
 
 /// What every function of litbuild throws, and nothing else but std::bad_alloc.
-class Error : public std::runtime_error {
+class LITBUILD_EXPORT Error : public std::runtime_error {
 public:
     Error(Code code, const std::string &sentence, int os_errno = 0)
         : std::runtime_error(sentence), code_(code), os_errno_(os_errno)

@@ -1,0 +1,222 @@
+#include "convert.hpp"
+
+#include <pybind11/stl.h>
+
+namespace litbuild::python {
+
+py::str to_python(std::string_view text)
+{
+    PyObject *out = PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "surrogateescape");
+    if (!out) throw py::error_already_set();
+    return py::reinterpret_steal<py::str>(out);
+}
+
+std::string from_python(const py::str &text)
+{
+    PyObject *bytes = PyUnicode_AsEncodedString(text.ptr(), "utf-8", "surrogateescape");
+    if (!bytes) throw py::error_already_set();
+    return std::string(py::reinterpret_steal<py::bytes>(bytes));
+}
+
+py::list to_python(const std::vector<std::string> &words)
+{
+    py::list out;
+    for (const std::string &word : words) out.append(to_python(word));
+    return out;
+}
+
+namespace {
+
+py::object text_or_none(const std::string &text)
+{
+    if (text.empty()) return py::none();
+    return to_python(text);
+}
+
+template <class Value>
+py::object or_none(const std::optional<Value> &value)
+{
+    if (!value) return py::none();
+    return py::cast(*value);
+}
+
+py::object signal_or_none(int signal)
+{
+    if (signal == 0) return py::none();
+    return py::int_(signal);
+}
+
+py::dict dict_of(const Step &step)
+{
+    py::dict out;
+    out["name"] = to_python(step.name);
+    out["state"] = name(step.state);
+    out["parent"] = step.parent < 0 ? py::object(py::none()) : py::object(py::int_(step.parent));
+    out["exit_code"] = or_none(step.exit_code);
+    out["signal"] = signal_or_none(step.signal);
+    out["started_ns"] = step.started;
+    out["ended_ns"] = step.ended;
+    out["progress"] = or_none(step.progress);
+    return out;
+}
+
+const char *name_of(StopResult::Outcome outcome)
+{
+    switch (outcome) {
+    case StopResult::Outcome::stopped: return "stopped";
+    case StopResult::Outcome::already_finished: return "already_finished";
+    case StopResult::Outcome::requested: return "requested";
+    case StopResult::Outcome::incomplete: return "incomplete";
+    }
+    return "incomplete";
+}
+
+const char *name_of(Change::Kind kind)
+{
+    switch (kind) {
+    case Change::Kind::watching: return "watching";
+    case Change::Kind::created: return "created";
+    case Change::Kind::changed: return "changed";
+    case Change::Kind::archived: return "archived";
+    case Change::Kind::restored: return "restored";
+    case Change::Kind::removed: return "removed";
+    }
+    return "changed";
+}
+
+const char *name_of(Finding::State state)
+{
+    switch (state) {
+    case Finding::State::repaired: return "repaired";
+    case Finding::State::repairable: return "repairable";
+    case Finding::State::left: return "left";
+    }
+    return "left";
+}
+
+}  // namespace
+
+py::dict to_python(const Status &status)
+{
+    py::list steps;
+    for (const Step &step : status.steps) steps.append(dict_of(step));
+    py::dict out;
+    out["state"] = name(status.state);
+    out["step"] = status.step() ? py::object(to_python(*status.step())) : py::object(py::none());
+    out["time_ns"] = status.time;
+    out["created_ns"] = status.created;
+    out["started_ns"] = status.started;
+    out["ended_ns"] = status.ended;
+    out["cursor"] = status.cursor;
+    out["exit_code"] = or_none(status.exit_code);
+    out["signal"] = signal_or_none(status.signal);
+    out["progress"] = or_none(status.progress);
+    out["message"] = text_or_none(status.message);
+    out["error"] = text_or_none(status.error);
+    out["stopped_by"] = text_or_none(status.stopped_by);
+    out["reason"] = text_or_none(status.reason);
+    out["as_of_ms"] = status.as_of.count();
+    out["steps"] = steps;
+    return out;
+}
+
+py::dict to_python(const Summary &summary)
+{
+    py::dict out;
+    out["runid"] = summary.name.runid;
+    out["path"] = to_python(summary.path.native());
+    out["archived"] = summary.archived;
+    out["tags"] = to_python(summary.tags);
+    out["status"] = to_python(summary.status);
+    return out;
+}
+
+py::dict to_python(const StopResult &result)
+{
+    py::list survivors;
+    for (const ProcessInfo &process : result.report.survivors) {
+        py::dict each;
+        each["pid"] = process.pid;
+        each["state"] = process.state == 0 ? py::object(py::none()) : py::object(to_python(std::string_view(&process.state, 1)));
+        each["command"] = to_python(process.command);
+        each["where"] = text_or_none(process.where);
+        each["doubt"] = text_or_none(process.doubt);
+        survivors.append(each);
+    }
+    py::dict out;
+    out["message"] = to_python(result.message);
+    out["outcome"] = name_of(result.outcome);
+    out["killed"] = result.report.killed;
+    out["took_ns"] = result.report.took.count();
+    out["survivors"] = survivors;
+    return out;
+}
+
+py::dict to_python(const Event &event)
+{
+    py::dict out;
+    out["cursor"] = event.cursor;
+    out["time_ns"] = event.time;
+    out["state"] = name(event.state);
+    out["type"] = to_python(event.type);
+    out["json"] = to_python(event.json);
+    return out;
+}
+
+py::dict to_python(const BulkResult &result)
+{
+    py::dict out;
+    out["runid"] = result.build.runid;
+    out["path"] = text_or_none(result.path.native());
+    py::object error = py::none();
+    if (result.error) error = py::make_tuple(name(result.error->code()), to_python(result.error->what()), result.error->os_errno());
+    out["error"] = error;
+    return out;
+}
+
+py::dict to_python(const BuildChange &change)
+{
+    py::dict out;
+    out["kind"] = name_of(change.kind);
+    out["runid"] = change.build.runid;
+    out["status"] = change.status ? py::object(to_python(*change.status)) : py::object(py::none());
+    out["delay_ms"] = change.delay.count();
+    return out;
+}
+
+py::dict to_python(const TeamFinding &finding)
+{
+    py::dict out;
+    out["team"] = to_python(finding.team);
+    out["runid"] = finding.found.runid;
+    out["state"] = name_of(finding.found.state);
+    out["kind"] = to_python(finding.found.kind);
+    out["text"] = to_python(finding.found.text);
+    out["action"] = to_python(finding.found.action);
+    return out;
+}
+
+py::dict to_python(const PluginInfo &plugin)
+{
+    py::dict out;
+    out["name"] = to_python(plugin.name);
+    out["version"] = to_python(plugin.version);
+    out["abi"] = to_python(plugin.abi);
+    out["interfaces"] = to_python(plugin.interfaces);
+    out["file"] = text_or_none(plugin.file.native());
+    out["problem"] = text_or_none(plugin.problem);
+    return out;
+}
+
+void raise_in_python(const Error &error)
+{
+    try {
+        const py::object made = py::module_::import("lit.sdk.data.build._errors")
+                                    .attr("make")(name(error.code()), to_python(error.what()), error.os_errno());
+        PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(made.ptr())), made.ptr());
+    } catch (py::error_already_set &e) {
+        e.restore();
+    }
+}
+
+}  // namespace litbuild::python

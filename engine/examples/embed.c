@@ -56,7 +56,8 @@ int main(int argc, char **argv)
     lb_error error = {sizeof error, 0, ""};
     litbuild_config config;
     litbuild_engine *engine;
-    litbuild_call call;
+    litbuild_canceller *canceller;
+    lb_call call = {sizeof call, -1, 0, NULL, NULL};
     litbuild_stop_options options;
     lb_build build = {sizeof build, 0, {"contoso", 7}, 0};
     uint32_t state = 0, outcome = 0;
@@ -75,7 +76,7 @@ int main(int argc, char **argv)
                         &build.runid, &error) != LB_OK)
         return failed("launch", &error);
     litbuild_call_init(&call, NULL, 60000);
-    if (litbuild_wait(engine, &call.call, &build, print_status, &state, &error) != LB_OK) return failed("wait", &error);
+    if (litbuild_wait(engine, &call, &build, print_status, &state, &error) != LB_OK) return failed("wait", &error);
     if (state != LB_STATE_COMPLETE) return 1;
     if (litbuild_follow(engine, NULL, &build, 0, print_text, "log: ", NULL, &error) != LB_OK) return failed("follow", &error);
     if (litbuild_events(engine, NULL, &build, 0, take_event, &count, &error) != LB_OK) return failed("events", &error);
@@ -89,6 +90,18 @@ int main(int argc, char **argv)
         return failed("launch", &error);
     if (litbuild_archive(engine, NULL, &build, NULL, NULL, &error) != LB_REFUSED) return 1;
     printf("refused: %s\n", error.message);
+    /* Nobody waits for ever: a deadline, or another thread that cancels. */
+    litbuild_call_init(&call, NULL, 1);
+    if (litbuild_wait(engine, &call, &build, NULL, NULL, &error) != LB_TIMEOUT) return 1;
+    printf("timeout: %s\n", error.message);
+    canceller = litbuild_canceller_new();
+    if (!canceller) return 1;
+    litbuild_call_init(&call, canceller, 0);
+    litbuild_cancel(canceller);
+    if (litbuild_wait(engine, &call, &build, NULL, NULL, &error) != LB_CANCELLED) return 1;
+    printf("cancelled: %s\n", error.message);
+    litbuild_canceller_free(canceller);
+
     memset(&options, 0, sizeof options);
     options.struct_size = sizeof options;
     options.grace_ms = LITBUILD_GRACE_OF_PLAN;

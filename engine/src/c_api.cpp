@@ -1,7 +1,7 @@
 // The engine in C: each function is the C++ one of its name between two conversions.
 #include <litbuild/litbuild.h>
 
-#include <ctime>
+#include <poll.h>
 
 #include <litbuild/abi.hpp>
 #include <litbuild/engine.hpp>
@@ -19,11 +19,11 @@ struct litbuild_canceller {
 
 namespace {
 
+/// A canceller's descriptor is readable once it has cancelled.
 int is_cancelled(const lb_call *call) noexcept
 {
-    // `call` is the first member of a standard-layout struct.
-    const litbuild_canceller *canceller = reinterpret_cast<const litbuild_call *>(call)->canceller;
-    return canceller && canceller->canceller.cancelled() ? 1 : 0;
+    pollfd wait{call->cancel_fd, POLLIN, 0};
+    return call->cancel_fd >= 0 && ::poll(&wait, 1, 0) > 0 ? 1 : 0;
 }
 
 Config config_of(const litbuild_config *given)
@@ -96,9 +96,10 @@ bool tell(const Summary &summary, litbuild_summary_fn receive, void *ctx)
     const std::vector<lb_str> tags = to_c(summary.tags);
     std::vector<lb_step> steps;
     const lb_status status = to_c(summary.status, steps);
+    const lb_build build = to_c(summary.name);
     litbuild_summary out = sized<litbuild_summary>();
     out.scope = summary.archived ? LB_ARCHIVED : LB_LIVE;
-    out.build = to_c(summary.name);
+    out.build = &build;
     out.path = str(path);
     out.tags = tags.data();
     out.tag_count = tags.size();
@@ -137,16 +138,16 @@ void litbuild_cancel(litbuild_canceller *canceller)
 
 void litbuild_canceller_free(litbuild_canceller *canceller) { delete canceller; }
 
-void litbuild_call_init(litbuild_call *call, litbuild_canceller *canceller, uint64_t timeout_ms)
+void litbuild_call_init(lb_call *call, litbuild_canceller *canceller, uint64_t timeout_ms)
 {
-    *call = {};
-    call->canceller = canceller;
-    call->call.struct_size = sizeof call->call;
-    call->call.cancel_fd = canceller ? canceller->canceller.fd() : -1;
-    call->call.cancelled = is_cancelled;
+    lb_call out = sized<lb_call>();
+    out.cancel_fd = canceller ? canceller->canceller.fd() : -1;
+    out.cancelled = is_cancelled;
     const auto longest = static_cast<uint64_t>(longest_duration.count());
-    if (timeout_ms > 0)
-        call->call.deadline_ns = litbuild_now_ns() + static_cast<int64_t>(std::min(timeout_ms, longest)) * 1'000'000;
+    if (timeout_ms > 0) out.deadline_ns = litbuild_now_ns() + static_cast<int64_t>(std::min(timeout_ms, longest)) * 1'000'000;
+    const uint32_t known = call->struct_size;
+    std::memcpy(static_cast<void *>(call), &out, std::min<size_t>(known, sizeof out));
+    call->struct_size = known;
 }
 
 int32_t litbuild_open(const litbuild_config *config, litbuild_engine **engine, lb_error *error)
@@ -184,9 +185,10 @@ int32_t litbuild_watch(const litbuild_engine *engine, const lb_call *call, lb_st
         engine->engine.watch(text(team), [&](const BuildChange &change) {
             std::vector<lb_step> steps;
             lb_status status{};
+            const lb_build build = to_c(change.build);
             litbuild_change out = sized<litbuild_change>();
             out.kind = static_cast<uint32_t>(change.kind);
-            out.build = to_c(change.build);
+            out.build = &build;
             out.delay_ms = static_cast<uint32_t>(change.delay.count());
             if (change.status) {
                 status = to_c(*change.status, steps);

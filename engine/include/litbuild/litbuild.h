@@ -30,7 +30,7 @@ LITBUILD_EXPORT int64_t litbuild_now_ns(void);
 
 /* ---------------------------------------------------------------------------------------------------- cancelling */
 
-/* Cancels the calls that were made with what it fills; once cancelled it stays so. Must outlive those calls. */
+/* Cancels the calls that litbuild_call_init() gave it; once cancelled it stays so. Must outlive those calls. */
 typedef struct litbuild_canceller litbuild_canceller;
 /* Null: no descriptor or no memory is left. */
 LITBUILD_EXPORT litbuild_canceller *litbuild_canceller_new(void);
@@ -38,13 +38,9 @@ LITBUILD_EXPORT litbuild_canceller *litbuild_canceller_new(void);
 LITBUILD_EXPORT void litbuild_cancel(litbuild_canceller *);
 LITBUILD_EXPORT void litbuild_canceller_free(litbuild_canceller *);
 
-/* A call with a deadline, a canceller or both; litbuild_call_init() fills it. */
-typedef struct litbuild_call {
-    lb_call call;                    /* what functions are given: &x.call. Must stay where it is until they return */
-    litbuild_canceller *canceller;   /* null: cannot be cancelled */
-} litbuild_call;
-/* `timeout_ms` from now on; 0: none. */
-LITBUILD_EXPORT void litbuild_call_init(litbuild_call *, litbuild_canceller *, uint64_t timeout_ms);
+/* Makes `call` one that the canceller (null: nothing) cancels, and that has to be done `timeout_ms` from now on (0: no
+ * deadline). `call->struct_size` is set before. One call may serve several functions. */
+LITBUILD_EXPORT void litbuild_call_init(lb_call *call, litbuild_canceller *, uint64_t timeout_ms);
 
 /* -------------------------------------------------------------------------------------------------------- engine */
 
@@ -72,7 +68,7 @@ LITBUILD_EXPORT void litbuild_close(litbuild_engine *);
 typedef struct litbuild_summary {
     uint32_t struct_size;
     uint32_t scope;            /* LB_LIVE or LB_ARCHIVED */
-    lb_build build;
+    const lb_build *build;
     lb_str path;               /* folder of the artifacts, where it is now */
     const lb_str *tags;
     size_t tag_count;
@@ -95,7 +91,7 @@ enum { LITBUILD_GRACE_OF_PLAN = -1 };
 typedef struct litbuild_stop_options {
     uint32_t struct_size;
     uint32_t reserved;
-    int64_t grace_ms;          /* until what does not end by itself is killed; 0: at once; LITBUILD_GRACE_OF_PLAN: the build's own */
+    int64_t grace_ms;          /* until it is killed; 0: at once; LITBUILD_GRACE_OF_PLAN: the build's own */
     lb_str by;                 /* who asks. Empty: user@host of this process */
     lb_str reason;             /* why, for the status */
 } litbuild_stop_options;
@@ -121,8 +117,8 @@ typedef int (*litbuild_stop_fn)(void *ctx, const litbuild_stop_result *);
 typedef struct litbuild_change {
     uint32_t struct_size;
     uint32_t kind;             /* LB_CHANGE_* */
-    lb_build build;            /* runid 0 with LB_CHANGE_WATCHING */
-    const lb_status *status;   /* as it was found then; null with LB_CHANGE_WATCHING and LB_CHANGE_REMOVED, and where it is not known */
+    const lb_build *build;     /* runid 0 with LB_CHANGE_WATCHING */
+    const lb_status *status;   /* as it was found then; null with LB_CHANGE_WATCHING and LB_CHANGE_REMOVED, or not known */
     uint32_t delay_ms;         /* with LB_CHANGE_WATCHING: how late a change may be told; 0: as it happens */
     uint32_t reserved;
 } litbuild_change;

@@ -72,8 +72,9 @@ int main(int argc, char **argv)
     if (litbuild_open(&config, &engine, &error) != LB_OK) return failed("open", &error);
 
     /* A build that ends by itself. */
-    if (litbuild_launch(engine, NULL, build.team, text("{\"steps\": [{\"command\": [\"echo\", \"hello\"]}], \"tags\": [\"c\"]}"),
-                        &build.runid, &error) != LB_OK)
+    if (litbuild_launch(engine, NULL, build.team,
+                        text("{\"steps\": [{\"command\": [\"echo\", \"hello\"]}], \"tags\": [\"c\"]}"), &build.runid,
+                        &error) != LB_OK)
         return failed("launch", &error);
     litbuild_call_init(&call, NULL, 60000);
     if (litbuild_wait(engine, &call, &build, print_status, &state, &error) != LB_OK) return failed("wait", &error);

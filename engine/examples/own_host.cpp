@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
     Logger logger;
-    const litbuild::Engine engine({.root = argv[1], .log = [&](int, std::string_view line) { logger.write(std::string(line)); }});
+    const auto log = [&](int, std::string_view line) { logger.write(std::string(line)); };
+    const litbuild::Engine engine({.root = argv[1], .log = log});
 
     std::vector<std::thread> threads;
     std::atomic<int> complete{0};

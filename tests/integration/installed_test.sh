@@ -6,7 +6,8 @@ build=$(cd "$LITBUILD_BIN_DIR/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-(cd "$build" && cpack -G DEB -B "$work/debs" -D CPACK_DEBIAN_COMPRESSION_TYPE=gzip) >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+(cd "$build" && cpack -G DEB -B "$work/debs" -D CPACK_DEBIAN_COMPRESSION_TYPE=gzip) >"$work/log" 2>&1 ||
+    { cat "$work/log"; exit 1; }
 for package in liblitbuild0.1 litbuild litbuild-plugins liblitbuild-dev python3-litbuild; do
     deb=$(echo "$work"/debs/"${package}"_[0-9]*.deb)
     [ -f "$deb" ] || { echo "$package: no such package was made"; exit 1; }
@@ -31,7 +32,7 @@ mkdir "$work/clean"
 cd "$work/clean"
 export PATH="$work/root/usr/bin:/usr/bin:/bin" LD_LIBRARY_PATH=$libraries PKG_CONFIG_PATH=$libraries/pkgconfig
 export CMAKE_PREFIX_PATH=$work/root/usr PYTHONPATH=$work/root/usr/lib/python3/dist-packages CMAKE_BUILD_PARALLEL_LEVEL=2
-bash -eu "$work/lines.sh" >"$work/out" 2>&1 || { cat "$work/out"; echo "the README's lines for the installed package failed"; exit 1; }
+bash -eu "$work/lines.sh" >"$work/out" 2>&1 || { cat "$work/out"; echo "the README's lines for the packages failed"; exit 1; }
 for line in '/contoso/logs/1 is complete' 'Build id 2 has been stopped' 'acme/7 is complete: all 12 parts' \
             'host: 4 is complete' 'host: Build id 5 has been stopped' "PosixPath('"; do
     grep -qF "$line" "$work/out" || { cat "$work/out"; echo "the output has no '$line'"; exit 1; }
@@ -52,4 +53,5 @@ for compiler in "gcc -std=c99" "gcc -std=c17" "g++ -std=c++11" "g++ -std=c++20" 
     $compiler -Wall -Wextra -Wpedantic -Wconversion -Werror -fsyntax-only -x $language $(pkg-config --cflags litbuild) \
         - <<<'#include <litbuild/litbuild.h>'
 done
-g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ $(pkg-config --cflags litbuild) - <<<'#include <litbuild/engine.hpp>'
+g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ $(pkg-config --cflags litbuild) - \
+    <<<'#include <litbuild/engine.hpp>'

@@ -6,8 +6,19 @@ package=$LITBUILD_BIN_DIR/../python
 export PYTHONPATH=$package PYTHONDONTWRITEBYTECODE=1 LITBUILD_RUNNER=$LITBUILD_BIN_DIR/litbuild-runner TZ=UTC0
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-LITBUILD_ROOT=$root /usr/bin/python3 "$LITBUILD_SOURCE_DIR/sdk/python/examples/builds.py"
+mkdir "$root/examples"
+LITBUILD_ROOT=$root/examples /usr/bin/python3 "$LITBUILD_SOURCE_DIR/sdk/python/examples/builds.py"
 /usr/bin/python3 "$LITBUILD_SOURCE_DIR/tests/python/package_test.py"
+
+# The wheel brings all that it needs.
+wheel=$(/usr/bin/python3 "$LITBUILD_SOURCE_DIR/sdk/python/make_wheel" "$(dirname "$LITBUILD_BIN_DIR")" "$root/wheel")
+/usr/bin/python3 -m pip install --quiet --no-index --no-deps --disable-pip-version-check --root-user-action=ignore \
+    --target "$root/site" "$wheel"
+mkdir "$root/builds"
+(
+    unset LITBUILD_RUNNER
+    PYTHONPATH=$root/site LITBUILD_ROOT=$root/builds /usr/bin/python3 "$LITBUILD_SOURCE_DIR/sdk/python/examples/builds.py"
+)
 
 # The stubs tell what there is.
 /usr/bin/python3 - "$LITBUILD_SOURCE_DIR/sdk/python/lit/sdk/data/build/_engine.pyi" <<'PYTHON'

@@ -101,7 +101,7 @@ class PackageTest(unittest.TestCase):
             (lambda: self.launch().wait(timeout=0), builds.TimeoutError, TimeoutError),
             (lambda: self.launch().archive(), builds.RefusedError, builds.Error),
             (lambda: self.launch().edit_tags("word"), builds.InvalidError, builds.Error),
-            (lambda: builds.launch("contoso", {"steps": [{"command": ["no-such-program"]}]}), builds.InvalidError, builds.Error),
+            (lambda: builds.launch("contoso", {"steps": [{"command": ["no-such"]}]}), builds.InvalidError, builds.Error),
             (lambda: builds.launch("contoso", {"steps": {1, 2}}), builds.InvalidError, builds.Error),
             (lambda: builds.configure(self.root, config={"stores": {}}), builds.InvalidError, builds.Error),
             (lambda: builds.configure(self.root / "nowhere"), builds.NotFoundError, builds.Error),

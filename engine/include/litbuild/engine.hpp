@@ -73,7 +73,7 @@ struct Config {
     std::function<void(int level, std::string_view line)> log{};
 
     /// From a JSON object with the keys root, store, status, process ({"plugin": NAME, ...its own}), plugin_folders, runner,
-    /// deadline ("30s"), lost_after ("60s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all may be left out.
+    /// deadline ("30s"), lost_after ("60s"), stop ([{"signal": "TERM", "grace": "10s"}, {"signal": "KILL"}]); all optional.
     /// `source` starts the sentences of errors. Code::invalid: not JSON, an unknown key, a value that makes no sense.
     LITBUILD_EXPORT static Config from_json(std::string_view text, const std::string &source = "configuration");
     /// Code::not_found: no such file.

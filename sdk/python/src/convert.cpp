@@ -137,7 +137,7 @@ py::dict to_python(const StopResult &result)
     for (const ProcessInfo &process : result.report.survivors) {
         py::dict each;
         each["pid"] = process.pid;
-        each["state"] = process.state == 0 ? py::object(py::none()) : py::object(to_python(std::string_view(&process.state, 1)));
+        each["state"] = text_or_none(process.state == 0 ? "" : std::string(1, process.state));
         each["command"] = to_python(process.command);
         each["where"] = text_or_none(process.where);
         each["doubt"] = text_or_none(process.doubt);
@@ -169,7 +169,8 @@ py::dict to_python(const BulkResult &result)
     out["runid"] = result.build.runid;
     out["path"] = text_or_none(result.path.native());
     py::object error = py::none();
-    if (result.error) error = py::make_tuple(name(result.error->code()), to_python(result.error->what()), result.error->os_errno());
+    if (const std::optional<Error> &found = result.error)
+        error = py::make_tuple(name(found->code()), to_python(found->what()), found->os_errno());
     out["error"] = error;
     return out;
 }

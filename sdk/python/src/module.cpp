@@ -57,7 +57,8 @@ Filter to_filter(const std::string &scope, const std::optional<std::string> &tag
 
 std::chrono::milliseconds to_milliseconds(double seconds)
 {
-    if (!(seconds >= 0) || seconds > 366.0 * 86400) throw Error(Code::invalid, "time: not a number of seconds from 0 to a year");
+    if (!(seconds >= 0) || seconds > 366.0 * 86400)
+        throw Error(Code::invalid, "time: not a number of seconds from 0 to a year");
     return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 

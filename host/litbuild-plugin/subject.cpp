@@ -41,7 +41,7 @@ fs::path runner_beside_this_program()
 {
     std::error_code error;
     const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-    for (const fs::path &path : {here / "litbuild-runner", fs::path(LITBUILD_INSTALL_RUNNER)})
+    for (const fs::path &path : {here / "litbuild-runner", here / LITBUILD_INSTALL_RUNNER})
         if (::access(path.c_str(), X_OK) == 0) return path;
     return {};
 }

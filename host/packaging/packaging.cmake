@@ -19,6 +19,10 @@ foreach(program litbuild litbuild-plugin)
   endif()
 endforeach()
 
+install(FILES host/litbuild/reference/litbuild.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
+install(FILES host/litbuild/reference/litbuild.bash RENAME litbuild COMPONENT programs
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+
 # plugins
 foreach(plugin local-fs local-process nfs container)
   install(TARGETS ${plugin} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/litbuild/plugins COMPONENT plugins)

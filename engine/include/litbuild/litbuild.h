@@ -92,7 +92,7 @@ typedef struct litbuild_stop_options {
     uint32_t struct_size;
     uint32_t reserved;
     int64_t grace_ms;          /* until it is killed; 0: at once; LITBUILD_GRACE_OF_PLAN: the build's own */
-    lb_str by;                 /* who asks. Empty: user@host of this process */
+    lb_str by;                 /* who asks. Empty: the user and the host of this process */
     lb_str reason;             /* why, for the status */
 } litbuild_stop_options;
 

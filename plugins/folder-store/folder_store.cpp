@@ -10,7 +10,8 @@ namespace litbuild::folder {
 
 namespace {
 
-constexpr int tries = 5;
+// Each time it must have been moved just then.
+constexpr int tries = 50;
 // One that goes to and fro between two looks is in neither: so often it is not believed.
 constexpr int looks = 4;
 // As with looks; a list costs more.
@@ -231,9 +232,11 @@ void FolderStore::read(const Call &call, const BuildName &build, std::string_vie
         const Place place = place_of(call, build);
         const uint64_t inode = fs_->look(call, folder(build, place)).inode;
         if (fs_->read_file(call, below(folder(build, place), build, name), offset, max, sink)) return;
-        if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode) break;
+        if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode)
+            throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
     }
-    throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
+    // Not that it has no such file: nobody could tell.
+    throw Error(Code::unavailable, to_string(build) + ": is being moved by others; try again");
 }
 
 void FolderStore::in_its_folder(const Call &call, const BuildName &build,
@@ -244,8 +247,9 @@ void FolderStore::in_its_folder(const Call &call, const BuildName &build,
         try {
             return action(folder(build, place));
         } catch (const Error &error) {
-            if (error.code() != Code::not_found || i == tries) throw;
+            if (error.code() != Code::not_found) throw;
             // Moved between the look and the action: again, where it is now.
+            if (i == tries) throw Error(Code::unavailable, to_string(build) + ": is being moved by others; try again");
         }
     }
 }

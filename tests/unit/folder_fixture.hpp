@@ -271,6 +271,7 @@ struct Faulty : Fs {
     }
     bool read_file(const Call &c, const folder::Path &p, uint64_t o, uint64_t m, const TextSink &s) override
     {
+        if (on_read) on_read(p.text());
         return inner.read_file(c, p, o, m, s);
     }
     bool make_dir(const Call &c, const folder::Path &p) override
@@ -352,7 +353,7 @@ struct Faulty : Fs {
     bool no_locks = false;
     bool lost_reply = false;
     int64_t frozen_ns = 0;   // the file system's clock stands still
-    std::function<void(const std::string &)> on_look, on_read_dir, on_rename, on_sync, on_replace;
+    std::function<void(const std::string &)> on_look, on_read_dir, on_read, on_rename, on_sync, on_replace;
     std::function<void()> on_copied;
 };
 

@@ -447,6 +447,40 @@ BOOST_AUTO_TEST_CASE(a_build_moved_between_two_looks_is_found)
     BOOST_TEST(text_of(f.store, build, "events.jsonl") == "{}\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_build_that_is_always_elsewhere_is_not_one_without_tags)
+{
+    FaultyStore f;
+    const BuildName build{"contoso", f.store.create(Call(), new_build("contoso", 1)).runid};
+    const std::string first = "first", second = "second";
+    f.store.edit_tags(Call(), build, {&first, 1}, {});
+    fs::create_directories(f.logs / "archive");
+    int moves = 0;
+    // Whoever reads or edits comes too late.
+    const auto flee = [&](const std::string &path) {
+        if (moves <= 0 || (!path.ends_with("/1/tags") && !path.ends_with("/1/none"))) return;
+        --moves;
+        const fs::path live = f.logs / "1", archived = f.logs / "archive/1";
+        if (fs::exists(live)) fs::rename(live, archived);
+        else fs::rename(archived, live);
+    };
+    f.faults->on_read = flee;
+    f.faults->on_change = [&](const char *what, const std::string &path) {
+        if (what == std::string("edit_file")) flee(path);
+    };
+    moves = 20;
+    BOOST_TEST(f.store.tags(Call(), build) == std::vector{first}, boost::test_tools::per_element());
+    moves = 20;
+    f.store.edit_tags(Call(), build, {&second, 1}, {});
+    BOOST_TEST(moves == 0);
+    BOOST_TEST((f.store.tags(Call(), build) == std::vector{first, second}));
+    moves = 20;
+    BOOST_TEST(failure([&] { text_of(f.store, build, "none"); }) == "not_found; contoso/1: no such file 'none'");
+    const std::string always = "unavailable; contoso/1: is being moved by others; try again";
+    moves = INT_MAX;
+    BOOST_TEST(failure([&] { f.store.tags(Call(), build); }) == always);
+    BOOST_TEST(failure([&] { f.store.edit_tags(Call(), build, {&first, 1}, {}); }) == always);
+}
+
 BOOST_AUTO_TEST_CASE(a_build_restored_between_the_two_lists_is_listed)
 {
     FaultyStore f;

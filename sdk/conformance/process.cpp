@@ -350,6 +350,49 @@ void own_signals(Context &context)
            "the build's step inherits the host's signals, and could not be stopped with TERM: " + quote(signals));
 }
 
+/// Whether `held` tells the launch, and by which token. None: it does not.
+std::optional<std::string> held(const Controller &controller, const RunnableBuild &build)
+{
+    std::optional<std::string> out;
+    std::string wrong;
+    Collector<const lb_held *> each([&](const lb_held *found) {
+        const lb_held raw = abi::copy(found);
+        if (raw.life > LB_LIFE_GONE || raw.due > 1) wrong = "life " + std::to_string(raw.life) + ", due " + std::to_string(raw.due);
+        if (abi::view(raw.uuid) == build.uuid) out = abi::text(raw.token);
+    });
+    const Call call = Call::within(30s);
+    const OutgoingCall outgoing(call);
+    const Answer told = controller.instance.call("held", build.name.team, &lb_process_controller::held, outgoing.get(),
+                                                 abi::str(build.name.team), each.receive, static_cast<void *>(&each));
+    expect_ok(told);
+    expect(wrong.empty(), told.what + ": told what it holds with " + wrong);
+    return out;
+}
+
+void held_and_forget(Context &context)
+{
+    const Controller controller(context);
+    const RunnableBuild build = controller.build("echo up > up; sleep 1000");
+    const std::string token = controller.launched(build);
+    until_there(build.folder / "up");
+    const auto forget = [&] {
+        const Call call = Call::within(30s);
+        const OutgoingCall outgoing(call);
+        return controller.instance.call("forget", "a launch", &lb_process_controller::forget, outgoing.get(), abi::str(token));
+    };
+    const Answer early = forget();
+    const std::optional<std::string> before = early.code == LB_UNSUPPORTED ? std::nullopt : held(controller, build);
+    const Told<Probe> told = controller.probe(token);
+    expect_ok(told);
+    expect(told.value.life == Life::alive, early.what + " while it was alive: " + described(early) + ", and ended it");
+    expect_ok(controller.stop(build, token));
+    expect_code(early, {LB_REFUSED});
+    expect(before.has_value(), "lb_process_controller.held: does not tell a launch that is alive");
+    expect_ok(forget());
+    expect(!held(controller, build), "lb_process_controller.held: still tells a launch that lb_process_controller.forget removed with LB_OK");
+    expect_ok(forget());
+}
+
 constexpr Check checks[] = {
     {"process.runs", "The command runs in reach of the build's folder, and a wait tells its end.", "lb_process_controller.launch, wait", runs},
     {"process.exit-code", "The exit code is the command's.", "lb_probe.exit_code", exit_code},
@@ -364,6 +407,8 @@ constexpr Check checks[] = {
     {"process.foreign-tokens", "What a token does not name for certain is not alive and not signalled.", "lb_process_controller.stop", foreign_tokens},
     {"process.own-signals", "The command starts with no signal blocked or ignored that the host blocks or ignores.", "lb_process_controller.launch",
      own_signals},
+    {"process.held-and-forget", "What is held of a launch is told, and removed once the launch has ended, not before.",
+     "lb_process_controller.held, forget", held_and_forget},
 };
 
 }  // namespace

@@ -42,7 +42,7 @@ constexpr const char *function_names(const lb_status_source *, size_t i)
 }
 constexpr const char *function_names(const lb_process_controller *, size_t i)
 {
-    constexpr const char *names[] = {"launch", "probe", "stop", "wait"};
+    constexpr const char *names[] = {"launch", "probe", "stop", "wait", "held", "forget"};
     return i < std::size(names) ? names[i] : nullptr;
 }
 

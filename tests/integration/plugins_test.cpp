@@ -754,7 +754,7 @@ BOOST_AUTO_TEST_CASE(the_header_stands_alone)
         spill(file, "#define LITBUILD_PLUGIN_SYMBOL own\n#include <litbuild/plugin.h>\n#include <litbuild/plugin.h>\n"
                     "const lb_plugin own = {sizeof own, LITBUILD_ABI, {\"own\", 3}, {\"1\", 1}, 0};\n");
         for (const char *const standard : {"99", "11", "14", "17", "20"})
-            for (const std::string compiler : {"gcc", "clang"}) {
+            for (const std::string compiler : {"gcc", "clang-14"}) {
                 const std::string year = standard;
                 const bool exists = is_c ? year != "14" && year != "20" : year != "99";
                 if (!exists || std::system(("command -v " + compiler + " > /dev/null").c_str()) != 0) continue;

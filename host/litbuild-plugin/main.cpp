@@ -78,12 +78,14 @@ int check(const Options &options)
     }
     if (options.file.empty()) throw Error(Code::invalid, "check: FILE is missing");
     const conformance::Subject subject = make_subject(options.file, options.config, options.runner);
-    const std::vector<conformance::Result> results = conformance::run(subject, checks, limit_of(options), [&](const auto &result) {
-        if (!options.json) std::cout << as_text(result) << std::flush;
-    });
+    const std::vector<conformance::Result> results =
+        conformance::run(subject, checks, limit_of(options), [&](const auto &result) {
+            if (!options.json) std::cout << as_text(result) << std::flush;
+        });
     if (options.json) std::cout << as_json(results, options.file);
     else std::cout << totals(results) << "\n";
-    if (results.empty()) throw Error(Code::invalid, options.file + ": none of the chosen checks is about an interface that it has");
+    if (results.empty())
+        throw Error(Code::invalid, options.file + ": none of the chosen checks is about an interface that it has");
     return all_good(results) ? Exit::good : Exit::bad;
 }
 
@@ -97,16 +99,20 @@ int run(int argc, char **argv)
     for (CLI::App *each : {&probing, &checking}) {
         each->add_option("FILE", options.file, "the plugin's library (NAME.so)")->required(each == &probing);
         each->add_flag("--json", options.json, "print one JSON value");
-        each->add_option("--time-limit", options.time_limit, "what takes longer hangs (default: 20s; of each check)")->option_text("DUR");
+        each->add_option("--time-limit", options.time_limit, "what takes longer hangs (default: 20s; of each check)")
+            ->option_text("DUR");
     }
-    checking.add_option("CONFIG", options.config, "what its interfaces are opened with, a JSON file: {\"store\": {...}, \"status\": {...}, "
-                                                  "\"process\": {...}}; @FOLDER@ in it is each check's own empty folder");
+    checking.add_option("CONFIG", options.config,
+                        "what its interfaces are opened with, a JSON file: {\"store\": {...}, \"status\": {...}, "
+                        "\"process\": {...}}; @FOLDER@ in it is each check's own empty folder");
     checking.add_flag("--list", options.list, "print the checks and what each is about, and run none");
     checking.add_option("--only", options.only, "only checks whose names match, such as 'store.list-*'; may be repeated")
         ->option_text("PATTERN")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    checking.add_option("--runner", options.runner, "litbuild-runner, for process controllers (default: the one beside this program)")
+    checking
+        .add_option("--runner", options.runner,
+                    "litbuild-runner, for process controllers (default: the one beside this program)")
         ->option_text("FILE");
     try {
         app.parse(argc, argv);

@@ -69,8 +69,8 @@ std::string totals(std::span<const Result> results)
 {
     const auto count = [&](auto wanted) { return std::to_string(std::count_if(results.begin(), results.end(), wanted)); };
     return count([](const Result &each) { return each.verdict == Verdict::passed; }) + " passed, " +
-           count([](const Result &each) { return each.verdict != Verdict::passed && each.verdict != Verdict::skipped; }) + " failed, " +
-           count([](const Result &each) { return each.verdict == Verdict::skipped; }) + " skipped";
+           count([](const Result &each) { return each.verdict != Verdict::passed && each.verdict != Verdict::skipped; }) +
+           " failed, " + count([](const Result &each) { return each.verdict == Verdict::skipped; }) + " skipped";
 }
 
 bool all_good(std::span<const Result> results)
@@ -92,17 +92,19 @@ std::string as_json(std::span<const Result> results, const std::string &library)
                           {"promise", each.check->promise},
                           {"where", each.check->where},
                           {"milliseconds", each.took.count()}});
-    return json::serialize(json::object{{"library", library}, {"good", all_good(results)}, {"totals", totals(results)}, {"checks", checks}}) +
+    return json::serialize(json::object{
+               {"library", library}, {"good", all_good(results)}, {"totals", totals(results)}, {"checks", checks}}) +
            "\n";
 }
 
 std::string as_text(const Description &found, const std::string &library)
 {
-    std::string out = printable(library) + "\n  " + printable(found.name) + " " + printable(found.version) + ", plugin contract " +
-                      found.abi + "\n";
+    std::string out = printable(library) + "\n  " + printable(found.name) + " " + printable(found.version) +
+                      ", plugin contract " + found.abi + "\n";
     for (const Description::Table &table : found.tables) {
         out += "  " + table.id + ", " + std::to_string(table.size) + " bytes, " +
-               (table.parallel ? "any number of calls at once" : "one call at a time") + "\n    has " + words(table.functions) + "\n";
+               (table.parallel ? "any number of calls at once" : "one call at a time") + "\n    has " + words(table.functions) +
+               "\n";
         if (!table.missing.empty()) out += "    has not " + words(table.missing) + "\n";
     }
     return out;
@@ -117,7 +119,10 @@ std::string as_json(const Description &found, const std::string &library)
                           {"parallel", table.parallel},
                           {"functions", json::value_from(table.functions)},
                           {"missing", json::value_from(table.missing)}});
-    return json::serialize(json::object{{"library", library}, {"name", found.name}, {"version", found.version}, {"abi", found.abi},
+    return json::serialize(json::object{{"library", library},
+                                        {"name", found.name},
+                                        {"version", found.version},
+                                        {"abi", found.abi},
                                         {"tables", tables}}) +
            "\n";
 }

@@ -58,7 +58,8 @@ conformance::Subject make_subject(const std::string &library, const std::optiona
     if (!config) return out;
     const json::object object = read_object(*config);
     if (!object.contains("store") && !object.contains("status") && !object.contains("process"))
-        throw Error(Code::invalid, *config + R"(: has none of "store", "status" and "process"; what an interface is opened with stands )"
+        throw Error(Code::invalid, *config + R"(: has none of "store", "status" and "process"; )"
+                                             R"(what an interface is opened with stands )"
                                              R"(there, as in {"store": {"address": "..."}})");
     out.store = part_of(object, *config, "store");
     out.status = part_of(object, *config, "status");

@@ -118,7 +118,8 @@ void end_descendants()
     const pid_t self = ::getpid();
     for (int idle = 0; idle < 200; ++idle) {
         bool any = false;
-        for (const linux_::Held &held : linux_::descendants_of(self, [](const linux_::Held &) {})) any |= linux_::send(held, SIGKILL);
+        for (const linux_::Held &held : linux_::descendants_of(self, [](const linux_::Held &) {}))
+            any |= linux_::send(held, SIGKILL);
         while (::waitpid(-1, nullptr, WNOHANG) > 0) any = true;
         if (!any && linux_::children_of(self).empty()) return;
         ::poll(nullptr, 0, 2);
@@ -211,7 +212,8 @@ Result in_child(const std::filesystem::path &output, milliseconds limit, const s
     end_descendants();
 
     Result out = judged(said, status, in_time, limit);
-    if (out.verdict == Verdict::crashed || out.verdict == Verdict::ended || out.verdict == Verdict::hung) out.during = page->calling;
+    if (out.verdict == Verdict::crashed || out.verdict == Verdict::ended || out.verdict == Verdict::hung)
+        out.during = page->calling;
     out.printed = tail_of(output);
     out.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
     return out;

@@ -54,7 +54,8 @@ const lb_plugin &Context::plugin()
 {
     if (plugin_) return *plugin_;
     plugin_ = abi::copy(load(subject_.library));
-    if (plugin_->abi >> 16 != LITBUILD_ABI_MAJOR || !plugin_->get) fail("the library cannot be used; see the checks named library");
+    if (plugin_->abi >> 16 != LITBUILD_ABI_MAJOR || !plugin_->get)
+        fail("the library cannot be used; see the checks named library");
     return *plugin_;
 }
 

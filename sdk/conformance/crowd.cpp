@@ -48,7 +48,8 @@ std::string finish(Started started, End end)
 {
     std::string text;
     char piece[4096];
-    for (ssize_t size; (size = ::read(started.from.get(), piece, sizeof piece)) > 0;) text.append(piece, static_cast<size_t>(size));
+    for (ssize_t size; (size = ::read(started.from.get(), piece, sizeof piece)) > 0;)
+        text.append(piece, static_cast<size_t>(size));
     int status = 0;
     ::waitpid(started.pid, &status, 0);
     if (text.empty() || (end == End::exits && status != 0)) fail("a second process of the check crashed or ended itself");

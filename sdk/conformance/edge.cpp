@@ -108,7 +108,8 @@ void null_error(Context &context)
     const KitReader reader(context.folder());
     Instance<Table> instance(context, reader.get());
     const Calling calling(Instance<Table>::table_name() + " with a null lb_error");
-    expect(fails(instance, nullptr, nullptr) != LB_OK, Instance<Table>::table_name() + ": a request that makes no sense is LB_OK");
+    expect(fails(instance, nullptr, nullptr) != LB_OK,
+           Instance<Table>::table_name() + ": a request that makes no sense is LB_OK");
 }
 
 template <class Table>
@@ -145,8 +146,9 @@ void sentences(Context &context)
     const int32_t code = fails(instance, nullptr, &error);
     const size_t size = ::strnlen(error.message, sizeof error.message);
     expect(size < sizeof error.message, "the message of an error has no zero byte at its end");
-    expect(size > 0, Instance<Table>::table_name() + ": returned " + code_name(code) +
-                         " with an empty message; one sentence that starts with the object says why (\"contoso/19: no such build\")");
+    expect(size > 0,
+           Instance<Table>::table_name() + ": returned " + code_name(code) +
+               " with an empty message; one sentence that starts with the object says why (\"contoso/19: no such build\")");
     expect(is_utf8({error.message, size}), "the message of an error is not UTF-8: " + quote({error.message, size}));
 }
 
@@ -235,7 +237,8 @@ void changed(Context &context, const char *what, std::string Surroundings::*memb
     const std::string after = Surroundings::now().*member;
     if (before.*member == after) return;
     // Where the two part is what matters of a long text.
-    const size_t at = static_cast<size_t>(std::mismatch(after.begin(), after.end(), (before.*member).begin(), (before.*member).end()).first - after.begin());
+    const size_t at = static_cast<size_t>(
+        std::mismatch(after.begin(), after.end(), (before.*member).begin(), (before.*member).end()).first - after.begin());
     const size_t from = at < 40 ? 0 : at - 40;
     expect_same(what, quote((before.*member).substr(std::min(from, (before.*member).size()))), quote(after.substr(from)));
     fail(std::string(what) + ": was changed");
@@ -272,7 +275,8 @@ void signals(Context &context)
     const Surroundings after = Surroundings::now();
     expect_same("the blocked signals of the calling thread", before.blocked, after.blocked);
     for (const auto &[signal, handler] : before.handlers)
-        expect(after.handlers.at(signal) == handler, "the handler of SIG" + std::string(::sigabbrev_np(signal) ? ::sigabbrev_np(signal) : "?") +
+        expect(after.handlers.at(signal) == handler, "the handler of SIG" +
+                                                         std::string(::sigabbrev_np(signal) ? ::sigabbrev_np(signal) : "?") +
                                                          " was changed; signals are the host's");
 }
 
@@ -287,7 +291,8 @@ void children(Context &context)
     whole_life<Table>(context);
     int status = 0;
     expect(::waitpid(mine, &status, WNOHANG) == mine && WIFEXITED(status) && WEXITSTATUS(status) == 7,
-           "a child of the host's that had ended was waited for; wait for children that the plugin started, by pid, and for no other");
+           "a child of the host's that had ended was waited for; wait for children that the plugin started, by pid, and for no "
+           "other");
     expect(::waitpid(-1, nullptr, WNOHANG) <= 0, "a child that the plugin started has ended, and nobody waited for it");
 }
 
@@ -298,7 +303,8 @@ void silent(Context &context)
     whole_life<Table>(context);
     // In the buffers of the C library it is printed, too.
     ::fflush(nullptr);
-    expect(context.printed().empty(), "it printed " + quote(context.printed()) + "; lines for the operator go through lb_host.log");
+    expect(context.printed().empty(),
+           "it printed " + quote(context.printed()) + "; lines for the operator go through lb_host.log");
 }
 
 std::map<int, std::string> open_files()
@@ -343,7 +349,8 @@ void close_on_exec(Context &context)
     tour(context, instance);
     for (const auto &[fd, target] : open_files())
         expect(before.contains(fd) || (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0,
-               "descriptor " + std::to_string(fd) + " (" + target + ") is not close-on-exec, and every program that the host starts gets it");
+               "descriptor " + std::to_string(fd) + " (" + target +
+                   ") is not close-on-exec, and every program that the host starts gets it");
 }
 
 
@@ -356,17 +363,18 @@ void add(std::vector<Check> &into)
         names.push_back(std::string(Instance<Table>::interface()) + "." + name);
         into.push_back({names.back().c_str(), promise, where, run});
     };
-    check("table", "The table says its size and how many calls it takes at once, and has open and close.", "plugin.h, rules 1 and 2",
-          table<Table>);
-    check("open-bad-config", "A configuration that makes no sense is an error with a sentence, or is not looked at.", "open", open_bad_config<Table>);
+    check("table", "The table says its size and how many calls it takes at once, and has open and close.",
+          "plugin.h, rules 1 and 2", table<Table>);
+    check("open-bad-config", "A configuration that makes no sense is an error with a sentence, or is not looked at.", "open",
+          open_bad_config<Table>);
     check("open-twice", "Instances are independent, and what is closed can be opened again.", "open, close", open_twice<Table>);
     check("null-error", "lb_error may be a null pointer.", "lb_error", null_error<Table>);
-    check("short-error", "An lb_error is written within its struct_size, and its message ends with a zero byte.", "lb_error, rule 1",
-          short_error<Table>);
+    check("short-error", "An lb_error is written within its struct_size, and its message ends with a zero byte.",
+          "lb_error, rule 1", short_error<Table>);
     check("sentences", "An error has a sentence.", "lb_error", sentences<Table>);
     check("short-call", "A caller of contract 1.0 has an lb_call of 24 bytes.", "lb_call, rule 1", short_call<Table>);
-    check("text-is-not-terminated", "Texts end where their size says, and are gone once the call returns.", "plugin.h, TEXT and rule 3",
-          text_is_not_terminated<Table>);
+    check("text-is-not-terminated", "Texts end where their size says, and are gone once the call returns.",
+          "plugin.h, TEXT and rule 3", text_is_not_terminated<Table>);
     check("silent", "Nothing is printed.", "plugin.h, MANNERS", silent<Table>);
     check("descriptors", "No descriptor stays open.", "plugin.h, MANNERS", descriptors<Table>);
     check("close-on-exec", "Every descriptor is close-on-exec.", "plugin.h, MANNERS", close_on_exec<Table>);

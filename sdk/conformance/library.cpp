@@ -51,7 +51,8 @@ std::vector<std::string> exported(const std::string &bytes)
     };
     Elf64_Ehdr head{};
     at(0, head);
-    if (std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64) skip("it is no 64-bit ELF file");
+    if (std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64)
+        skip("it is no 64-bit ELF file");
     for (size_t i = 0; i < head.e_shnum; ++i) {
         Elf64_Shdr section{}, names{};
         at(head.e_shoff + i * head.e_shentsize, section);
@@ -61,7 +62,8 @@ std::vector<std::string> exported(const std::string &bytes)
             Elf64_Sym each{};
             at(section.sh_offset + k * section.sh_entsize, each);
             const unsigned visibility = ELF64_ST_VISIBILITY(each.st_other);
-            if (each.st_shndx == SHN_UNDEF || each.st_shndx == SHN_ABS || visibility == STV_HIDDEN || visibility == STV_INTERNAL)
+            if (each.st_shndx == SHN_UNDEF || each.st_shndx == SHN_ABS || visibility == STV_HIDDEN ||
+                visibility == STV_INTERNAL)
                 continue;
             const size_t name = names.sh_offset + each.st_name;
             if (name < bytes.size()) out.emplace_back(bytes.c_str() + name);
@@ -112,8 +114,9 @@ void unknown_interface(Context &context)
 {
     const lb_plugin &plugin = context.plugin();
     const Calling calling("lb_plugin.get");
-    for (const std::string_view id : {std::string_view("litbuild.nonsense/1"), std::string_view(""), std::string_view("litbuild.store/10"),
-                                      std::string_view("litbuild.store/"), std::string_view("litbuild.stor"), std::string_view("litbuild.store/2")})
+    for (const std::string_view id :
+         {std::string_view("litbuild.nonsense/1"), std::string_view(""), std::string_view("litbuild.store/10"),
+          std::string_view("litbuild.store/"), std::string_view("litbuild.stor"), std::string_view("litbuild.store/2")})
         expect(!plugin.get(abi::str(id)), "lb_plugin.get(" + quote(id) + "): gave a table; of an interface that it does not "
                                                                        "know it gives a null pointer");
     expect(!plugin.get(lb_str{nullptr, 0}), "lb_plugin.get of the empty text (null, 0): gave a table");
@@ -139,19 +142,22 @@ void id_is_not_terminated(Context &context)
         const Guarded guarded(id);
         const Calling calling("lb_plugin.get");
         expect(has == (plugin.get(guarded.str()) != nullptr),
-               "lb_plugin.get(" + quote(id) + "): answers otherwise where no zero byte stands behind the text; compare by size");
+               "lb_plugin.get(" + quote(id) +
+                   "): answers otherwise where no zero byte stands behind the text; compare by size");
         const std::string longer = id + "7";
         expect(has == (plugin.get(lb_str{longer.data(), id.size()}) != nullptr),
-               "lb_plugin.get(" + quote(id) + "): answers otherwise where another byte stands behind the text; compare by size");
+               "lb_plugin.get(" + quote(id) +
+                   "): answers otherwise where another byte stands behind the text; compare by size");
     }
 }
 
 constexpr Check checks[] = {
-    {"library.loads", "The library can be loaded, with all symbols resolved, and exports litbuild_plugin_v1.", "lb_plugin", loads},
+    {"library.loads", "The library can be loaded, with all symbols resolved, and exports litbuild_plugin_v1.", "lb_plugin",
+     loads},
     {"library.symbol", "litbuild_plugin_v1 says its size, its contract's version, its name and version.", "lb_plugin", symbol},
     {"library.one-symbol", "litbuild_plugin_v1 is all that it exports.", "plugin.h, first lines", one_symbol},
-    {"library.owner", "Only its owner, root or the user that loads it, can write the library and its folder.", "sdk/README.md, Install",
-     owner},
+    {"library.owner", "Only its owner, root or the user that loads it, can write the library and its folder.",
+     "sdk/README.md, Install", owner},
     {"library.quiet-load", "Loading prints nothing and starts no thread.", "plugin.h, MANNERS", quiet_load},
     {"library.some-interface", "It provides at least one interface.", "lb_plugin.get", some_interface},
     {"library.unknown-interface", "An interface that it does not know is a null pointer.", "lb_plugin.get", unknown_interface},

@@ -33,7 +33,8 @@ public:
 
     RunnableBuild build(const std::string &script) const { return RunnableBuild(context_.folder() / fresh_team(), script); }
 
-    Told<std::string> launch(const RunnableBuild &build, const std::vector<std::string> &environment = {}, const Call &call = {}) const
+    Told<std::string> launch(const RunnableBuild &build, const std::vector<std::string> &environment = {},
+                             const Call &call = {}) const
     {
         Told<std::string> out;
         Collector<lb_str> each([&](lb_str token) {
@@ -53,8 +54,9 @@ public:
         raw.env = env.data();
         raw.env_count = env.size();
         const OutgoingCall outgoing(call);
-        static_cast<Answer &>(out) = instance.call("launch", to_string(build.name), &lb_process_controller::launch, outgoing.get(),
-                                                   static_cast<const lb_launch *>(&raw), each.receive, static_cast<void *>(&each));
+        static_cast<Answer &>(out) =
+            instance.call("launch", to_string(build.name), &lb_process_controller::launch, outgoing.get(),
+                          static_cast<const lb_launch *>(&raw), each.receive, static_cast<void *>(&each));
         if (!out.ok()) return out;
         expect(out.count == 1 && !out.value.empty() && out.value.size() <= 4096,
                out.what + ": returned LB_OK and gave " + std::to_string(out.count) + " tokens, the last of " +
@@ -70,7 +72,10 @@ public:
         return told.value;
     }
     Told<Probe> probe(const std::string &token) const { return look("probe", &lb_process_controller::probe, token, {}); }
-    Told<Probe> wait(const std::string &token, const Call &call) const { return look("wait", &lb_process_controller::wait, token, call); }
+    Told<Probe> wait(const std::string &token, const Call &call) const
+    {
+        return look("wait", &lb_process_controller::wait, token, call);
+    }
     Probe waited(const std::string &token) const
     {
         const Told<Probe> told = wait(token, Call::within(60s));
@@ -81,7 +86,8 @@ public:
     Told<StopReport> stop(const RunnableBuild &build, const std::string &token) const
     {
         std::ofstream(build.folder / ".control" / ("stop." + fresh_uuid()))
-            << R"({"time":"2024-06-08T16:40:30.000000Z","by":"check","plan":[{"signal":15,"grace_ms":500},{"signal":9,"grace_ms":10000}]})" << "\n";
+            << R"({"time":"2024-06-08T16:40:30.000000Z","by":"check",)"
+            << R"("plan":[{"signal":15,"grace_ms":500},{"signal":9,"grace_ms":10000}]})" << "\n";
         Told<StopReport> out;
         uint32_t outcome = 0;
         Collector<const lb_stop_report *> each([&](const lb_stop_report *report) {
@@ -96,12 +102,13 @@ public:
         plan[1].grace_ns = 10'000'000'000;
         const Call call = Call::within(60s);
         const OutgoingCall outgoing(call);
-        static_cast<Answer &>(out) = instance.call("stop", to_string(build.name), &lb_process_controller::stop, outgoing.get(),
-                                                   abi::str(token), abi::str(build.uuid), static_cast<const lb_stop_step *>(plan), size_t{2},
-                                                   each.receive, static_cast<void *>(&each));
+        static_cast<Answer &>(out) = instance.call(
+            "stop", to_string(build.name), &lb_process_controller::stop, outgoing.get(), abi::str(token), abi::str(build.uuid),
+            static_cast<const lb_stop_step *>(plan), size_t{2}, each.receive, static_cast<void *>(&each));
         if (!out.ok()) return out;
         expect(out.count == 1, out.what + ": returned LB_OK and gave " + std::to_string(out.count) + " reports; it gives one");
-        expect(outcome >= LB_STOP_DONE && outcome <= LB_STOP_INCOMPLETE, out.what + ": outcome " + std::to_string(outcome) + " is no LB_STOP_*");
+        expect(outcome >= LB_STOP_DONE && outcome <= LB_STOP_INCOMPLETE,
+               out.what + ": outcome " + std::to_string(outcome) + " is no LB_STOP_*");
         return out;
     }
 
@@ -117,9 +124,11 @@ private:
             ++out.count;
         });
         const OutgoingCall outgoing(call);
-        static_cast<Answer &>(out) = instance.call(name, "a launch", function, outgoing.get(), abi::str(token), each.receive, static_cast<void *>(&each));
+        static_cast<Answer &>(out) = instance.call(name, "a launch", function, outgoing.get(), abi::str(token), each.receive,
+                                                   static_cast<void *>(&each));
         if (!out.ok()) return out;
-        expect(out.count == 1, out.what + ": returned LB_OK and called the receiver " + std::to_string(out.count) + " times; it calls it once");
+        expect(out.count == 1,
+               out.what + ": returned LB_OK and called the receiver " + std::to_string(out.count) + " times; it calls it once");
         expect(life <= LB_LIFE_GONE, out.what + ": life " + std::to_string(life) + " is no LB_LIFE_*");
         return out;
     }
@@ -155,7 +164,8 @@ const char *life_name(Life life)
 
 void expect_life(const std::string &what, Life expected, const Probe &probe)
 {
-    expect_same(what, life_name(expected), std::string(life_name(probe.life)) + (probe.life == expected ? "" : " (" + probe.evidence + ")"));
+    expect_same(what, life_name(expected),
+                std::string(life_name(probe.life)) + (probe.life == expected ? "" : " (" + probe.evidence + ")"));
 }
 
 const char *outcome_name(StopOutcome outcome)
@@ -268,13 +278,17 @@ void stop_ends_all(Context &context)
     for (const char *each : {"deaf", "session", "main"}) until_there(build.folder / each);
     const Told<StopReport> stopped = controller.stop(build, token);
     expect_ok(stopped);
-    expect_same("outcome of the stop of a build that ignores TERM, with processes in the background and in a session of their own",
-                "LB_STOP_DONE", outcome_name(stopped.value.outcome));
+    expect_same(
+        "outcome of the stop of a build that ignores TERM, with processes in the background and in a session of their own",
+        "LB_STOP_DONE", outcome_name(stopped.value.outcome));
     std::string before, after;
-    for (const char *each : {"deaf", "session", "main"}) before += std::string(each) + " " + std::to_string(fs::file_size(build.folder / each)) + "; ";
+    for (const char *each : {"deaf", "session", "main"})
+        before += std::string(each) + " " + std::to_string(fs::file_size(build.folder / each)) + "; ";
     ::poll(nullptr, 0, 300);
-    for (const char *each : {"deaf", "session", "main"}) after += std::string(each) + " " + std::to_string(fs::file_size(build.folder / each)) + "; ";
-    expect(before == after, "processes of the build go on after LB_STOP_DONE: their files grow (" + before + "then " + after + ")");
+    for (const char *each : {"deaf", "session", "main"})
+        after += std::string(each) + " " + std::to_string(fs::file_size(build.folder / each)) + "; ";
+    expect(before == after,
+           "processes of the build go on after LB_STOP_DONE: their files grow (" + before + "then " + after + ")");
 }
 
 void stop_again(Context &context)
@@ -306,15 +320,16 @@ void stop_by_uuid(Context &context)
     const auto before = fs::file_size(build.folder / "beat");
     ::poll(nullptr, 0, 300);
     expect(before == fs::file_size(build.folder / "beat"), stopped.what + " with an empty token and the build's uuid: said " +
-                                                               outcome_name(stopped.value.outcome) + ", and its process goes on");
+                                                               outcome_name(stopped.value.outcome) +
+                                                               ", and its process goes on");
 }
 
 /// Nobody's token, and another build's.
 void foreign_tokens(Context &context)
 {
     const Controller controller(context);
-    for (const std::string &token : {std::string("no token"), std::string("1"), std::string("pid 1\nstart 1\n"), std::string(4096, 'x'),
-                                     std::string("\0\xff\n", 3)}) {
+    for (const std::string &token : {std::string("no token"), std::string("1"), std::string("pid 1\nstart 1\n"),
+                                     std::string(4096, 'x'), std::string("\0\xff\n", 3)}) {
         const Told<Probe> told = controller.probe(token);
         expect(!told.ok() || told.value.life != Life::alive, told.what + " of the token " + quote(token) + ": is alive");
     }
@@ -325,8 +340,10 @@ void foreign_tokens(Context &context)
     const Told<StopReport> wrong = controller.stop(other, token);
     const Told<Probe> told = controller.probe(token);
     expect_ok(told);
-    expect(told.value.life == Life::alive, wrong.what + " with the token of another build: " + described(wrong) + ", and ended that one");
-    expect(!wrong.ok() || wrong.value.outcome != StopOutcome::done, wrong.what + " with the token of another build: said LB_STOP_DONE");
+    expect(told.value.life == Life::alive,
+           wrong.what + " with the token of another build: " + described(wrong) + ", and ended that one");
+    expect(!wrong.ok() || wrong.value.outcome != StopOutcome::done,
+           wrong.what + " with the token of another build: said LB_STOP_DONE");
     expect_ok(controller.stop(build, token));
 }
 
@@ -357,7 +374,8 @@ std::optional<std::string> held(const Controller &controller, const RunnableBuil
     std::string wrong;
     Collector<const lb_held *> each([&](const lb_held *found) {
         const lb_held raw = abi::copy(found);
-        if (raw.life > LB_LIFE_GONE || raw.due > 1) wrong = "life " + std::to_string(raw.life) + ", due " + std::to_string(raw.due);
+        if (raw.life > LB_LIFE_GONE || raw.due > 1)
+            wrong = "life " + std::to_string(raw.life) + ", due " + std::to_string(raw.due);
         if (abi::view(raw.uuid) == build.uuid) out = abi::text(raw.token);
     });
     const Call call = Call::within(30s);
@@ -389,24 +407,29 @@ void held_and_forget(Context &context)
     expect_code(early, {LB_REFUSED});
     expect(before.has_value(), "lb_process_controller.held: does not tell a launch that is alive");
     expect_ok(forget());
-    expect(!held(controller, build), "lb_process_controller.held: still tells a launch that lb_process_controller.forget removed with LB_OK");
+    expect(!held(controller, build),
+           "lb_process_controller.held: still tells a launch that lb_process_controller.forget removed with LB_OK");
     expect_ok(forget());
 }
 
 constexpr Check checks[] = {
-    {"process.runs", "The command runs in reach of the build's folder, and a wait tells its end.", "lb_process_controller.launch, wait", runs},
+    {"process.runs", "The command runs in reach of the build's folder, and a wait tells its end.",
+     "lb_process_controller.launch, wait", runs},
     {"process.exit-code", "The exit code is the command's.", "lb_probe.exit_code", exit_code},
     {"process.environment", "What stands in lb_launch.env reaches the command unchanged.", "lb_launch.env", environment},
-    {"process.alive-then-gone", "A probe tells what runs as alive, and what was stopped as gone.", "lb_process_controller.probe", alive},
+    {"process.alive-then-gone", "A probe tells what runs as alive, and what was stopped as gone.",
+     "lb_process_controller.probe", alive},
     {"process.wait-cancel", "A wait that is cancelled returns.", "lb_call.cancelled, cancel_fd", wait_cancel},
     {"process.token-is-enough", "A build outlives who launched it, and any process can find and stop it by its token.",
      "lb_process_controller.launch", token_is_enough},
     {"process.stop-ends-all", "LB_STOP_DONE: no process of the build is alive.", "lb_process_controller.stop", stop_ends_all},
     {"process.stop-again", "A stop of what has ended is LB_STOP_ALREADY.", "lb_process_controller.stop", stop_again},
-    {"process.stop-by-uuid", "A stop with an empty token goes by the build's uuid.", "lb_process_controller.stop", stop_by_uuid},
-    {"process.foreign-tokens", "What a token does not name for certain is not alive and not signalled.", "lb_process_controller.stop", foreign_tokens},
-    {"process.own-signals", "The command starts with no signal blocked or ignored that the host blocks or ignores.", "lb_process_controller.launch",
-     own_signals},
+    {"process.stop-by-uuid", "A stop with an empty token goes by the build's uuid.", "lb_process_controller.stop",
+     stop_by_uuid},
+    {"process.foreign-tokens", "What a token does not name for certain is not alive and not signalled.",
+     "lb_process_controller.stop", foreign_tokens},
+    {"process.own-signals", "The command starts with no signal blocked or ignored that the host blocks or ignores.",
+     "lb_process_controller.launch", own_signals},
     {"process.held-and-forget", "What is held of a launch is told, and removed once the launch has ended, not before.",
      "lb_process_controller.held, forget", held_and_forget},
 };

@@ -59,8 +59,8 @@ std::string table_line(const void *raw, const std::string &id, First Table::*fir
         std::memcpy(&function, at, sizeof function);
         (function ? there : missing) += " " + std::string(name);
     }
-    return id + "\n" + std::to_string(table->struct_size) + "\n" + (table->threads == LB_PARALLEL ? "parallel" : "serial") + "\n" +
-           there + "\n" + missing + "\n";
+    return id + "\n" + std::to_string(table->struct_size) + "\n" + (table->threads == LB_PARALLEL ? "parallel" : "serial") +
+           "\n" + there + "\n" + missing + "\n";
 }
 
 std::vector<std::string> split(const std::string &text, char between)
@@ -126,7 +126,8 @@ std::vector<Result> run(const Subject &subject, std::span<const Check> checks, s
     std::vector<Result> out;
     for (const Check &check : checks) {
         const std::string_view called = check.name;
-        if (!std::any_of(groups.begin(), groups.end(), [&](const std::string &group) { return called.starts_with(group); })) continue;
+        if (!std::any_of(groups.begin(), groups.end(), [&](const std::string &group) { return called.starts_with(group); }))
+            continue;
         Result result = run_one([&](Context &context) {
             check.run(context);
             return std::string();
@@ -144,23 +145,25 @@ Description describe(const std::filesystem::path &library, std::chrono::millisec
     const Subject subject{library, {}, {}, {}, {}};
     const Result result = in_child(work.path() / "output", limit, [&] {
         const lb_plugin plugin = abi::copy(load(library));
-        std::string text = abi::text(plugin.name) + "\n" + abi::text(plugin.version) + "\n" + std::to_string(plugin.abi >> 16) + "." +
-                           std::to_string(plugin.abi & 0xffff) + "\n";
+        std::string text = abi::text(plugin.name) + "\n" + abi::text(plugin.version) + "\n" + std::to_string(plugin.abi >> 16) +
+                           "." + std::to_string(plugin.abi & 0xffff) + "\n";
         if (plugin.abi >> 16 != LITBUILD_ABI_MAJOR || !plugin.get) return text;
         Context context(subject, work.path(), work.path() / "output");
         if (const void *raw = context.raw_table("store")) text += table_line(raw, LB_STORE_ID, &lb_store::teams);
         if (const void *raw = context.raw_table("status")) text += table_line(raw, LB_STATUS_ID, &lb_status_source::status);
-        if (const void *raw = context.raw_table("process")) text += table_line(raw, LB_PROCESS_ID, &lb_process_controller::launch);
+        if (const void *raw = context.raw_table("process"))
+            text += table_line(raw, LB_PROCESS_ID, &lb_process_controller::launch);
         return text;
     });
     if (result.verdict == Verdict::failed) throw Error(Code::unavailable, library.string() + ": " + result.text);
     if (result.verdict != Verdict::passed)
-        throw Error(Code::internal, library.string() + ": " + result.text + (result.during.empty() ? "" : ", in " + result.during));
+        throw Error(Code::internal,
+                    library.string() + ": " + result.text + (result.during.empty() ? "" : ", in " + result.during));
     const std::vector<std::string> lines = split(result.text, '\n');
     Description out{lines.at(0), lines.at(1), lines.at(2), {}};
     for (size_t i = 3; i + 5 <= lines.size(); i += 5)
-        out.tables.push_back({lines[i], static_cast<unsigned>(std::stoul(lines[i + 1])), lines[i + 2] == "parallel", split(lines[i + 3], ' '),
-                              split(lines[i + 4], ' ')});
+        out.tables.push_back({lines[i], static_cast<unsigned>(std::stoul(lines[i + 1])), lines[i + 2] == "parallel",
+                              split(lines[i + 3], ' '), split(lines[i + 4], ' ')});
     return out;
 }
 

@@ -40,10 +40,12 @@ public:
         const BuildName name{"contoso", runid};
         const lb_build raw = abi::to_c(name);
         const OutgoingCall outgoing(call);
-        static_cast<Answer &>(out) = instance.call("status", to_string(name), &lb_status_source::status, outgoing.get(),
-                                                   static_cast<const lb_build *>(&raw), each.receive, static_cast<void *>(&each));
+        static_cast<Answer &>(out) =
+            instance.call("status", to_string(name), &lb_status_source::status, outgoing.get(),
+                          static_cast<const lb_build *>(&raw), each.receive, static_cast<void *>(&each));
         if (out.ok())
-            expect(out.count == 1, out.what + ": returned LB_OK and called the receiver " + std::to_string(out.count) + " times; it calls it once");
+            expect(out.count == 1, out.what + ": returned LB_OK and called the receiver " + std::to_string(out.count) +
+                                       " times; it calls it once");
         return out;
     }
 
@@ -68,9 +70,11 @@ public:
         const BuildName name{"contoso", runid};
         const lb_build raw = abi::to_c(name);
         const OutgoingCall outgoing(call);
-        static_cast<Answer &>(out) = instance.call("poll", to_string(name), &lb_status_source::poll, outgoing.get(),
-                                                   static_cast<const lb_build *>(&raw), cursor, receive, static_cast<void *>(&polling));
-        expect(!polling.after_enough, out.what + ": called the receiver again after that had returned non-zero, which means enough");
+        static_cast<Answer &>(out) =
+            instance.call("poll", to_string(name), &lb_status_source::poll, outgoing.get(), static_cast<const lb_build *>(&raw),
+                          cursor, receive, static_cast<void *>(&polling));
+        expect(!polling.after_enough,
+               out.what + ": called the receiver again after that had returned non-zero, which means enough");
         return out;
     }
 
@@ -93,16 +97,19 @@ void expect_sound(const Told &told)
     const auto sound = [&](bool good, const std::string &why) { expect(good, told.what + ": " + why); };
     sound(raw.state <= LB_STATE_LOST, "state " + std::to_string(raw.state) + " is no LB_STATE_*");
     sound(raw.current_step >= -1 && (raw.current_step < 0 || static_cast<size_t>(raw.current_step) < raw.step_count),
-          "current_step " + std::to_string(raw.current_step) + " is no index of its " + std::to_string(raw.step_count) + " steps, and not -1");
+          "current_step " + std::to_string(raw.current_step) + " is no index of its " + std::to_string(raw.step_count) +
+              " steps, and not -1");
     sound(!(raw.progress > 1.0), "progress " + std::to_string(raw.progress) + " is above 1");
     sound(raw.started_ns == 0 || raw.ended_ns == 0 || raw.started_ns <= raw.ended_ns, "it ended before it started");
     for (const lb_str text : {raw.message, raw.error, raw.stopped_by, raw.reason, raw.detail})
         sound(text.size == 0 || (text.data && text.size < 1'000'000), "a text is a null pointer with a size, or absurdly long");
     sound(raw.detail.size == 0 || told.value.detail.starts_with("{"), "detail is no JSON object: " + quote(told.value.detail));
     for (size_t i = 0; i < told.parents.size(); ++i) {
-        sound(told.step_states[i] <= LB_STATE_LOST, "step " + std::to_string(i) + " is in state " + std::to_string(told.step_states[i]));
+        sound(told.step_states[i] <= LB_STATE_LOST,
+              "step " + std::to_string(i) + " is in state " + std::to_string(told.step_states[i]));
         sound(told.parents[i] >= -1 && told.parents[i] < static_cast<int32_t>(i),
-              "step " + std::to_string(i) + " is a part of step " + std::to_string(told.parents[i]) + "; a part stands behind what it is a part of");
+              "step " + std::to_string(i) + " is a part of step " + std::to_string(told.parents[i]) +
+                  "; a part stands behind what it is a part of");
     }
 }
 
@@ -145,8 +152,9 @@ void unreadable(Context &context)
     source.need_kit_builds();
     source.reader.set(KitReader::Mode::broken);
     const Told told = source.status(1);
-    expect(!told.ok(), told.what + ": is LB_OK (state " + name(told.value.state) +
-                           ") although the engine's reader said LB_UNAVAILABLE; what could not be read is an error, and nobody's state");
+    expect(!told.ok(),
+           told.what + ": is LB_OK (state " + name(told.value.state) +
+               ") although the engine's reader said LB_UNAVAILABLE; what could not be read is an error, and nobody's state");
     expect_code(told, {LB_UNAVAILABLE, LB_TIMEOUT});
 }
 
@@ -162,18 +170,22 @@ void events(Context &context)
         expect(event.cursor > last, all.what + ": an event has cursor " + std::to_string(event.cursor) + " behind one of " +
                                         std::to_string(last) + "; cursors grow, and start above 0");
         last = event.cursor;
-        expect(!event.type.empty() && event.json.starts_with("{"), all.what + ": an event has no type, or its json is no object: " + quote(event.json));
+        expect(!event.type.empty() && event.json.starts_with("{"),
+               all.what + ": an event has no type, or its json is no object: " + quote(event.json));
     }
     expect_same("state of the last event of a complete build", name(State::complete), name(all.value.back().state));
     const auto rest = source.poll(1, all.value.front().cursor, Call::within(5s));
     expect_ok(rest);
-    expect_same("number of events behind the first one's cursor", std::to_string(all.value.size() - 1), std::to_string(rest.value.size()));
+    expect_same("number of events behind the first one's cursor", std::to_string(all.value.size() - 1),
+                std::to_string(rest.value.size()));
     const auto none = source.poll(1, last, Call::within(100ms));
     expect_ok(none);
     expect(none.value.empty(), none.what + ": told an event behind the last one of a build that has ended");
     const Told status = source.status(1);
     expect_ok(status);
-    if (status.raw.cursor != 0) expect_same("cursor of the status, and of the last event that it includes", std::to_string(last), std::to_string(status.raw.cursor));
+    if (status.raw.cursor != 0)
+        expect_same("cursor of the status, and of the last event that it includes", std::to_string(last),
+                    std::to_string(status.raw.cursor));
 }
 
 void poll_enough(Context &context)
@@ -227,9 +239,11 @@ void poll_waits(Context &context)
 constexpr Check checks[] = {
     {"status.sound", "A status makes sense in itself: states, steps, times.", "lb_status", sound},
     {"status.complete", "What the runner wrote is what is told.", "lb_status_source.status", complete},
-    {"status.no-word", "A build without any word of its state is LB_STATE_UNKNOWN and LB_OK.", "lb_status_source.status", no_word},
+    {"status.no-word", "A build without any word of its state is LB_STATE_UNKNOWN and LB_OK.", "lb_status_source.status",
+     no_word},
     {"status.unreadable", "What cannot be read is an error, and no state.", "lb_reader.read", unreadable},
-    {"status.events", "Events come oldest first, with cursors that grow, and those behind a cursor alone.", "lb_status_source.poll", events},
+    {"status.events", "Events come oldest first, with cursors that grow, and those behind a cursor alone.",
+     "lb_status_source.poll", events},
     {"status.poll-enough", "A receiver that returns non-zero ends a poll early, with LB_OK.", "lb_event_fn", poll_enough},
     {"status.poll-deadline", "Where no event comes a poll is LB_OK at its deadline.", "lb_status_source.poll", poll_deadline},
     {"status.poll-cancel", "A poll that is cancelled returns.", "lb_call.cancelled, cancel_fd", poll_cancel},

@@ -50,7 +50,8 @@ Told<Entry> answered(Answer answer, const One &one, int64_t runid)
         expect(one.scope == LB_LIVE || one.scope == LB_ARCHIVED,
                answer.what + ": its entry has scope " + std::to_string(one.scope) + "; LB_LIVE and LB_ARCHIVED are");
         expect(one.entry.runid >= 1, answer.what + ": its entry has run id " + std::to_string(one.entry.runid));
-        if (runid > 0) expect_same(answer.what + ": run id of its entry", std::to_string(runid), std::to_string(one.entry.runid));
+        if (runid > 0)
+            expect_same(answer.what + ": run id of its entry", std::to_string(runid), std::to_string(one.entry.runid));
     }
     return {std::move(answer), one.entry};
 }
@@ -87,7 +88,8 @@ Told<std::vector<std::string>> Store::teams(const Call &call) const
     Told<std::vector<std::string>> out;
     Collector<lb_str> each([&](lb_str team) { out.value.push_back(abi::text(team)); });
     const OutgoingCall outgoing(call);
-    static_cast<Answer &>(out) = instance_.call("teams", "", &lb_store::teams, outgoing.get(), each.receive, static_cast<void *>(&each));
+    static_cast<Answer &>(out) =
+        instance_.call("teams", "", &lb_store::teams, outgoing.get(), each.receive, static_cast<void *>(&each));
     return out;
 }
 
@@ -99,7 +101,8 @@ Told<std::vector<Entry>> Store::list(const std::string &team, Scope scope, int64
     Collector<const lb_entry *, size_t> each(
         [&](const lb_entry *entries, size_t count) {
             abi::for_each(entries, count, [&](const lb_entry &entry) {
-                if (entry.struct_size < 24 && wrong.empty()) wrong = "an entry of struct_size " + std::to_string(entry.struct_size);
+                if (entry.struct_size < 24 && wrong.empty())
+                    wrong = "an entry of struct_size " + std::to_string(entry.struct_size);
                 if (entry.scope != LB_LIVE && entry.scope != LB_ARCHIVED && wrong.empty())
                     wrong = "an entry of scope " + std::to_string(entry.scope);
                 out.value.push_back(abi::from_c(entry));
@@ -112,8 +115,9 @@ Told<std::vector<Entry>> Store::list(const std::string &team, Scope scope, int64
     query.before = before;
     query.limit = limit;
     const OutgoingCall outgoing(call);
-    static_cast<Answer &>(out) = instance_.call("list", shown(team), &lb_store::list, outgoing.get(), static_cast<const lb_query *>(&query),
-                                                each.receive, static_cast<void *>(&each));
+    static_cast<Answer &>(out) =
+        instance_.call("list", shown(team), &lb_store::list, outgoing.get(), static_cast<const lb_query *>(&query),
+                       each.receive, static_cast<void *>(&each));
     expect(wrong.empty(), out.what + ": told " + wrong);
     expect(!each.after_enough(), out.what + ": called the receiver again after that had returned non-zero, which means enough");
     return out;
@@ -191,9 +195,9 @@ Told<std::string> Store::read(const BuildName &build, std::string_view name, uin
     Collector<lb_str> each([&](lb_str piece) { out.value += abi::view(piece); }, enough);
     const lb_build raw = abi::to_c(build);
     const OutgoingCall outgoing(call);
-    static_cast<Answer &>(out) =
-        instance_.call("read", quote(name) + " of " + shown(build), &lb_store::read, outgoing.get(),
-                       static_cast<const lb_build *>(&raw), abi::str(name), offset, max, each.receive, static_cast<void *>(&each));
+    static_cast<Answer &>(out) = instance_.call("read", quote(name) + " of " + shown(build), &lb_store::read, outgoing.get(),
+                                                static_cast<const lb_build *>(&raw), abi::str(name), offset, max, each.receive,
+                                                static_cast<void *>(&each));
     expect(!each.after_enough(), out.what + ": called the receiver again after that had returned non-zero, which means enough");
     return out;
 }
@@ -249,7 +253,8 @@ Told<std::vector<lb_change>> Store::watch(const std::string &team, const std::fu
     Told<std::vector<lb_change>> out;
     static_cast<Answer &>(out) = instance_.call("watch", team, &lb_store::watch, outgoing.get(), abi::str(team),
                                                 static_cast<lb_change_fn>(receive), static_cast<void *>(&watching));
-    expect(!watching.after_enough, out.what + ": called the receiver again after that had returned non-zero, which means enough");
+    expect(!watching.after_enough,
+           out.what + ": called the receiver again after that had returned non-zero, which means enough");
     out.value = std::move(watching.seen);
     return out;
 }
@@ -277,7 +282,8 @@ std::string Store::listed(const std::string &team, Scope scope) const
     const Told<std::vector<Entry>> found = list(team, scope);
     expect_ok(found);
     std::string out;
-    for (const Entry &entry : found.value) out += (out.empty() ? "" : " ") + std::string(entry.archived ? "a" : "") + std::to_string(entry.runid);
+    for (const Entry &entry : found.value)
+        out += (out.empty() ? "" : " ") + std::string(entry.archived ? "a" : "") + std::to_string(entry.runid);
     return out.empty() ? "nothing" : out;
 }
 

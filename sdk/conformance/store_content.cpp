@@ -27,7 +27,15 @@ void read_parts(Context &context)
     struct Part {
         uint64_t offset, max;
     };
-    for (const Part part : {Part{0, 0}, {0, 1}, {1, 1}, {0, 17}, {99'999, 1}, {99'999, 100}, {65'535, 2}, {4'096, 4'096}, {50'000, 0},
+    for (const Part part : {Part{0, 0},
+                            {0, 1},
+                            {1, 1},
+                            {0, 17},
+                            {99'999, 1},
+                            {99'999, 100},
+                            {65'535, 2},
+                            {4'096, 4'096},
+                            {50'000, 0},
                             {0, 200'000}}) {
         const Told<std::string> told = store.read(build, "data", part.offset, part.max);
         expect_ok(told);
@@ -45,7 +53,8 @@ void read_behind_the_end(Context &context)
     for (const uint64_t offset : {uint64_t{5}, uint64_t{6}, uint64_t{1} << 40}) {
         const Told<std::string> told = store.read(build, "data", offset);
         expect_ok(told);
-        expect(told.value.empty(), told.what + " from " + std::to_string(offset) + ", behind its end: gave " + quote(told.value));
+        expect(told.value.empty(),
+               told.what + " from " + std::to_string(offset) + ", behind its end: gave " + quote(told.value));
     }
 }
 
@@ -67,7 +76,8 @@ void read_missing(Context &context)
 void read_sub_folder(Context &context)
 {
     const Store store(context);
-    if (!store.promises(LB_STORE_LOCAL_PATH)) skip("the store does not promise LB_STORE_LOCAL_PATH, so nothing can be put there");
+    if (!store.promises(LB_STORE_LOCAL_PATH))
+        skip("the store does not promise LB_STORE_LOCAL_PATH, so nothing can be put there");
     const BuildName build = store.made(fresh_team());
     const Told<Entry> entry = store.find(build);
     expect_ok(entry);
@@ -102,7 +112,8 @@ void edit_tags(Context &context)
     expect_ok(store.edit_tags(build, {"nightly", "grün", "customer-42"}));
     expect_same("tags once three were added", "nightly, grün, customer-42", store.tag_list(build));
     expect_ok(store.edit_tags(build, {"nightly", "new"}));
-    expect_same("tags once one that was there and a new one were added", "nightly, grün, customer-42, new", store.tag_list(build));
+    expect_same("tags once one that was there and a new one were added", "nightly, grün, customer-42, new",
+                store.tag_list(build));
     expect_ok(store.edit_tags(build, {}, {"grün", "never-there"}));
     expect_same("tags once one was removed", "nightly, customer-42, new", store.tag_list(build));
     // First removed, then added: it is there, at the end.
@@ -114,15 +125,17 @@ void edit_tags(Context &context)
 }
 
 constexpr Check checks[] = {
-    {"store.read-parts", "lb_store.read gives the bytes from the offset on, 'max' at most (0: to the end).", "lb_store.read", read_parts},
-    {"store.read-behind-the-end", "An offset at or behind the end gives nothing and LB_OK.", "lb_store.read", read_behind_the_end},
+    {"store.read-parts", "lb_store.read gives the bytes from the offset on, 'max' at most (0: to the end).", "lb_store.read",
+     read_parts},
+    {"store.read-behind-the-end", "An offset at or behind the end gives nothing and LB_OK.", "lb_store.read",
+     read_behind_the_end},
     {"store.read-enough", "A receiver that returns non-zero ends a read early, with LB_OK.", "lb_text_fn", read_enough},
     {"store.read-missing", "A file that is not there is LB_NOT_FOUND.", "lb_store.read", read_missing},
     {"store.read-sub-folder", "A file in a sub-folder is read by its relative name.", "lb_store.read", read_sub_folder},
-    {"store.write-control", "lb_store.write_control replaces .control/NAME whole, of an archived build, too.", "lb_store.write_control",
-     write_control},
-    {"store.edit-tags", "lb_store.edit_tags removes, then adds those that are missing, and keeps the order.", "lb_store.edit_tags",
-     edit_tags},
+    {"store.write-control", "lb_store.write_control replaces .control/NAME whole, of an archived build, too.",
+     "lb_store.write_control", write_control},
+    {"store.edit-tags", "lb_store.edit_tags removes, then adds those that are missing, and keeps the order.",
+     "lb_store.edit_tags", edit_tags},
 };
 
 }  // namespace

@@ -62,7 +62,8 @@ void create_is_whole(Context &context)
                 const BuildName build{team, entry.runid};
                 expect(store.text(build, "build.json").ends_with("}") || store.text(build, "build.json").ends_with("}\n"),
                        to_string(build) + ": was listed while its build.json was not whole");
-                expect(store.text(build, "last").size() == 50'000, to_string(build) + ": was listed while one of its files was not whole");
+                expect(store.text(build, "last").size() == 50'000,
+                       to_string(build) + ": was listed while one of its files was not whole");
             }
         }
     });
@@ -102,7 +103,8 @@ void control_is_whole(Context &context)
         if (i == 0) {
             try {
                 for (int round = 0; round < 20; ++round)
-                    expect_ok(store.write_control(build, "stop", std::string(round % 2 ? 30'000 : 20'000, round % 2 ? 'a' : 'b')));
+                    expect_ok(
+                        store.write_control(build, "stop", std::string(round % 2 ? 30'000 : 20'000, round % 2 ? 'a' : 'b')));
             } catch (...) {
                 done.store(true);
                 throw;
@@ -144,7 +146,8 @@ void moves_at_once(Context &context)
 void need_shared(Context &context)
 {
     // In a process of its own, so that nothing is open when others are forked.
-    const std::string shared = in_process(End::exits, [&] { return Store(context).promises(LB_STORE_SHARED) ? std::string("yes") : std::string("no"); });
+    const std::string shared = in_process(
+        End::exits, [&] { return Store(context).promises(LB_STORE_SHARED) ? std::string("yes") : std::string("no"); });
     if (shared != "yes") skip("the store does not promise LB_STORE_SHARED");
 }
 
@@ -175,7 +178,8 @@ void edits_in_processes(Context &context)
                           }))};
     in_processes(4, [&](size_t i) {
         const Store store(context);
-        for (int round = 0; round < 4; ++round) expect_ok(store.edit_tags(build, {"p" + std::to_string(i) + "-" + std::to_string(round)}));
+        for (int round = 0; round < 4; ++round)
+            expect_ok(store.edit_tags(build, {"p" + std::to_string(i) + "-" + std::to_string(round)}));
         return std::string();
     });
     const Store store(context);
@@ -185,12 +189,14 @@ void edits_in_processes(Context &context)
 }
 
 constexpr Check checks[] = {
-    {"store.create-at-once", "Builds that are made at once get run ids of their own.", "lb_store.create, LB_PARALLEL", create_at_once},
+    {"store.create-at-once", "Builds that are made at once get run ids of their own.", "lb_store.create, LB_PARALLEL",
+     create_at_once},
     {"store.create-is-whole", "Readers see a new build whole or not at all.", "lb_store.create", create_is_whole},
     {"store.edit-tags-at-once", "An edit of tags loses no other writer's.", "lb_store.edit_tags, LB_PARALLEL", edits_at_once},
     {"store.write-control-is-whole", "Readers see a control file's old content or its new, whole.", "lb_store.write_control",
      control_is_whole},
-    {"store.move-at-once", "However many move a build at once, it is in one place.", "lb_store.archive, LB_PARALLEL", moves_at_once},
+    {"store.move-at-once", "However many move a build at once, it is in one place.", "lb_store.archive, LB_PARALLEL",
+     moves_at_once},
     {"store.shared-create", "Builds that are made by several processes at once get run ids of their own.", "LB_STORE_SHARED",
      create_in_processes},
     {"store.shared-edit-tags", "An edit of tags loses none of another process.", "LB_STORE_SHARED", edits_in_processes},

@@ -94,7 +94,8 @@ void watch_tells(Context &context)
         },
         {});
     skip_unsupported(told);
-    expect(order.empty(), told.what + ": " + order + "; the first change is LB_CHANGE_WATCHING, from which on nothing is missed");
+    expect(order.empty(),
+           told.what + ": " + order + "; the first change is LB_CHANGE_WATCHING, from which on nothing is missed");
     expect_ok(told);
 }
 
@@ -129,13 +130,16 @@ void age(Context &context)
     if (told.code == LB_DENIED) skip(told.sentence);
     expect_ok(told);
     expect(told.value >= 0 && told.value < 3'600'000'000'000,
-           told.what + ", just written: told " + std::to_string(told.value) + " ns; it is never negative, and by the clock of where it is kept");
+           told.what + ", just written: told " + std::to_string(told.value) +
+               " ns; it is never negative, and by the clock of where it is kept");
     expect_code(store.age(build, "no-such-file"), {LB_NOT_FOUND});
 }
 
 constexpr Check checks[] = {
-    {"store.cancelled", "A cancelled call is LB_CANCELLED and has done nothing, or is done.", "lb_call.cancelled", cancelled_before},
-    {"store.past-its-deadline", "A call past its deadline is LB_TIMEOUT, or is done.", "lb_call.deadline_ns", past_its_deadline},
+    {"store.cancelled", "A cancelled call is LB_CANCELLED and has done nothing, or is done.", "lb_call.cancelled",
+     cancelled_before},
+    {"store.past-its-deadline", "A call past its deadline is LB_TIMEOUT, or is done.", "lb_call.deadline_ns",
+     past_its_deadline},
     {"store.examine", "An examination changes nothing of a sound team.", "lb_store.examine", examine},
     {"store.watch-tells", "A watch tells what happens once it has told LB_CHANGE_WATCHING.", "lb_store.watch", watch_tells},
     {"store.watch-ends", "A watch ends at its deadline with LB_OK, and when it is cancelled.", "lb_store.watch", watch_ends},

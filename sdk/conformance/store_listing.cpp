@@ -44,7 +44,8 @@ void each_once(Context &context)
                                              " twice; a build is told once, whatever it has been through");
         seen.push_back(entry.runid);
     }
-    expect_same("number of builds in the list of " + scene.team + " (LB_ALL)", std::to_string(scene.ids.size()), std::to_string(seen.size()));
+    expect_same("number of builds in the list of " + scene.team + " (LB_ALL)", std::to_string(scene.ids.size()),
+                std::to_string(seen.size()));
 }
 
 void newest_first(Context &context)
@@ -75,7 +76,8 @@ void scopes(Context &context)
     if (!scene.can_archive) skip("lb_store.archive is not supported");
     expect_same("list of " + scene.team + " (LB_LIVE; a marks what its entry says is archived)", scene.expected(Scope::live),
                 store.listed(scene.team, Scope::live));
-    expect_same("list of " + scene.team + " (LB_ARCHIVED)", scene.expected(Scope::archived), store.listed(scene.team, Scope::archived));
+    expect_same("list of " + scene.team + " (LB_ARCHIVED)", scene.expected(Scope::archived),
+                store.listed(scene.team, Scope::archived));
     expect_same("list of " + scene.team + " (LB_ALL)", scene.expected(Scope::all), store.listed(scene.team, Scope::all));
 }
 
@@ -104,7 +106,8 @@ void before_and_limit(Context &context)
     expect_same(what + " before the fourth with limit 1", text({2}), ids_of(store.list(team, Scope::live, ids[3], 1)));
     expect_same(what + " before the first", "nothing", ids_of(store.list(team, Scope::live, ids[0])));
     expect_same(what + " with limit 100", text({4, 3, 2, 1, 0}), ids_of(store.list(team, Scope::live, 0, 100)));
-    expect_same(what + " before the highest number there is", text({4, 3, 2, 1, 0}), ids_of(store.list(team, Scope::live, INT64_MAX)));
+    expect_same(what + " before the highest number there is", text({4, 3, 2, 1, 0}),
+                ids_of(store.list(team, Scope::live, INT64_MAX)));
 }
 
 void enough(Context &context)
@@ -133,10 +136,11 @@ void entries_have_paths(Context &context)
     for (const Entry &entry : told.value) {
         const Told<Entry> found = store.find({scene.team, entry.runid});
         expect_ok(found);
-        expect_same("path of " + to_string(BuildName{scene.team, entry.runid}) + " in the list, beside what lb_store.find tells",
+        expect_same("path of " + to_string(BuildName{scene.team, entry.runid}) +
+                        " in the list, beside what lb_store.find tells",
                     quote(found.value.path), quote(entry.path));
-        expect(found.value.archived == entry.archived,
-               to_string(BuildName{scene.team, entry.runid}) + ": the list and lb_store.find do not agree whether it is archived");
+        expect(found.value.archived == entry.archived, to_string(BuildName{scene.team, entry.runid}) +
+                                                           ": the list and lb_store.find do not agree whether it is archived");
     }
 }
 

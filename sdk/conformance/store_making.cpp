@@ -21,7 +21,8 @@ void create_whole(Context &context)
     const Told<Entry> found = store.find(build);
     expect_ok(found);
     expect_same("path of " + to_string(build) + " as lb_store.find tells it", quote(made.value.path), quote(found.value.path));
-    expect_same("status.json of " + to_string(build), quote("{\"state\":\"queued\"}\n"), quote(store.text(build, "status.json")));
+    expect_same("status.json of " + to_string(build), quote("{\"state\":\"queued\"}\n"),
+                quote(store.text(build, "status.json")));
     expect_same("the file 'empty' of " + to_string(build), quote(""), quote(store.text(build, "empty")));
 
     const std::string document = store.text(build, "build.json");
@@ -33,7 +34,8 @@ void create_whole(Context &context)
     std::string front = compact.substr(0, compact.size() - std::min(compact.size(), rest.size()));
     std::erase(front, ' ');
     expect_same("build.json of " + to_string(build) + ", where the member runid is put in front of the document that was given",
-                quote("{" + runid + "," + rest), quote(front + compact.substr(compact.size() - std::min(compact.size(), rest.size()))));
+                quote("{" + runid + "," + rest),
+                quote(front + compact.substr(compact.size() - std::min(compact.size(), rest.size()))));
 }
 
 void create_ids(Context &context)
@@ -118,7 +120,8 @@ void teams(Context &context)
     expect_ok(told);
     for (const std::string &team : {one, two}) {
         const auto count = std::count(told.value.begin(), told.value.end(), team);
-        expect(count == 1, told.what + ": told the team " + team + " " + std::to_string(count) + " times; it tells each team once");
+        expect(count == 1,
+               told.what + ": told the team " + team + " " + std::to_string(count) + " times; it tells each team once");
     }
     for (const std::string &team : told.value)
         expect(is_team(team), told.what + ": told " + quote(team) + ", which is no team's name");
@@ -148,8 +151,8 @@ constexpr Check checks[] = {
     {"store.create-large", "Files and documents of any size are kept whole.", "lb_store.create", large_document},
     {"store.find-missing", "What is not there is LB_NOT_FOUND: a build, a build's file, a team.", "lb_store.find, read, list",
      find_missing},
-    {"store.change-missing", "Changes of a build that is not there are LB_NOT_FOUND and make none.", "lb_store.archive and others",
-     change_missing},
+    {"store.change-missing", "Changes of a build that is not there are LB_NOT_FOUND and make none.",
+     "lb_store.archive and others", change_missing},
     {"store.teams", "Each team is told once, by its name.", "lb_store.teams", teams},
 };
 

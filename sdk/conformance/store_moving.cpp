@@ -74,8 +74,8 @@ constexpr Check checks[] = {
     {"store.archive-twice", "Where a build is there already, archive and restore are LB_OK and tell its entry.",
      "lb_store.archive, lb_store.restore", archive_twice},
     {"store.archive-keeps-tags", "A move changes no tags.", "lb_store.archive", archive_keeps},
-    {"store.remove", "Only an archived build can be removed, LB_REFUSED otherwise; then nothing of it is left.", "lb_store.remove",
-     remove},
+    {"store.remove", "Only an archived build can be removed, LB_REFUSED otherwise; then nothing of it is left.",
+     "lb_store.remove", remove},
 };
 
 }  // namespace

@@ -46,7 +46,8 @@ void outlives_a_kill(Context &context)
     expect(found.ok(), to_string(build) + ": is not there" + after + ": " + described(found));
     expect_same("log of " + to_string(build) + after, quote("a line\n"), quote(store.text(build, "log")));
     if (has("tags")) expect_same("tags of " + to_string(build) + after, "kept", store.tag_list(build));
-    if (has("control")) expect_same(".control/stop of " + to_string(build) + after, quote("please"), quote(store.text(build, ".control/stop")));
+    if (has("control"))
+        expect_same(".control/stop of " + to_string(build) + after, quote("please"), quote(store.text(build, ".control/stop")));
     if (has("archived")) {
         const Told<Entry> there = store.find(moved);
         expect_ok(there);
@@ -67,11 +68,13 @@ void close_and_open(Context &context)
         tags = store.tag_list(build);
     }
     const Store store(context);
-    expect_same("log of a build once its store was closed and opened again", quote("a line\n"), quote(store.text(build, "log")));
+    expect_same("log of a build once its store was closed and opened again", quote("a line\n"),
+                quote(store.text(build, "log")));
     expect_same("its tags", tags, store.tag_list(build));
     const Told<std::vector<std::string>> teams = store.teams();
     expect_ok(teams);
-    expect(std::find(teams.value.begin(), teams.value.end(), build.team) != teams.value.end(), build.team + ": is no team any more");
+    expect(std::find(teams.value.begin(), teams.value.end(), build.team) != teams.value.end(),
+           build.team + ": is no team any more");
 }
 
 void local_path(Context &context)
@@ -83,7 +86,8 @@ void local_path(Context &context)
         expect_ok(entry);
         const std::filesystem::path path = entry.value.path;
         expect(path.is_absolute() && std::filesystem::is_directory(path),
-               entry.what + ": its path " + quote(path.string()) + " is no absolute path of a folder here, as LB_STORE_LOCAL_PATH promises");
+               entry.what + ": its path " + quote(path.string()) +
+                   " is no absolute path of a folder here, as LB_STORE_LOCAL_PATH promises");
         expect(std::filesystem::exists(path / "log"), entry.what + ": there is no log in its path " + path.string());
     };
     look(store.find(build));
@@ -139,8 +143,9 @@ void durable(Context &context)
     const Answer archived = store.archive(other);
     if (!break_the_disk()) skip("the kernel does not let the kit make fsync fail (seccomp)");
     const auto lies = [](const Answer &answer) {
-        expect(!answer.ok(), answer.what + ": is LB_OK although fsync, fdatasync, syncfs and msync all fail here. LB_STORE_DURABLE promises "
-                                           "that it outlives a power cut, and that is known only once one of them has said so");
+        expect(!answer.ok(),
+               answer.what + ": is LB_OK although fsync, fdatasync, syncfs and msync all fail here. LB_STORE_DURABLE promises "
+                             "that it outlives a power cut, and that is known only once one of them has said so");
     };
     lies(store.create(new_build(build.team)));
     lies(store.write_control(build, "stop", "please"));
@@ -150,10 +155,12 @@ void durable(Context &context)
 }
 
 constexpr Check checks[] = {
-    {"store.outlives-a-kill", "What was LB_OK is there for other processes, also where the one that did it is killed.", "lb_store", outlives_a_kill},
+    {"store.outlives-a-kill", "What was LB_OK is there for other processes, also where the one that did it is killed.",
+     "lb_store", outlives_a_kill},
     {"store.close-and-open", "What was made is there when the store is opened again.", "lb_store.close", close_and_open},
     {"store.capabilities", "The capabilities are known ones and stay what they are.", "lb_store.capabilities", capabilities},
-    {"store.local-path", "LB_STORE_LOCAL_PATH: the path of a build can be opened by this process.", "LB_STORE_LOCAL_PATH", local_path},
+    {"store.local-path", "LB_STORE_LOCAL_PATH: the path of a build can be opened by this process.", "LB_STORE_LOCAL_PATH",
+     local_path},
     {"store.durable", "LB_STORE_DURABLE: nothing is LB_OK before it is on disk.", "LB_STORE_DURABLE", durable},
 };
 

@@ -7,10 +7,12 @@ namespace litbuild::conformance {
 namespace {
 
 constexpr const char *finished_events =
-    R"({"seq":1,"time":"2024-06-08T16:40:30.000000Z","type":"queued","state":"queued","uuid":"8a1c1f0e-2f7b-4a55-9d5e-0c7d9b3f6a01","steps":["load"]})" "\n"
+    R"({"seq":1,"time":"2024-06-08T16:40:30.000000Z","type":"queued","state":"queued",)"
+    R"("uuid":"8a1c1f0e-2f7b-4a55-9d5e-0c7d9b3f6a01","steps":["load"]})" "\n"
     R"({"seq":2,"time":"2024-06-08T16:40:30.100000Z","type":"running","state":"running"})" "\n"
     R"({"seq":3,"time":"2024-06-08T16:40:30.200000Z","type":"step_started","state":"running","step":0})" "\n"
-    R"({"seq":4,"time":"2024-06-08T16:40:31.000000Z","type":"step_ended","state":"running","step":0,"state_of_step":"complete","exit":0})" "\n"
+    R"({"seq":4,"time":"2024-06-08T16:40:31.000000Z","type":"step_ended","state":"running",)"
+    R"("step":0,"state_of_step":"complete","exit":0})" "\n"
     R"({"seq":5,"time":"2024-06-08T16:40:31.100000Z","type":"complete","state":"complete","exit":0})" "\n";
 
 std::string first_lines(const std::string &text, size_t count)
@@ -103,7 +105,9 @@ void walk(const Instance<lb_store> &instance, const lb_call *call)
     });
     with_names([&](const Names<Text> &own, const lb_build *target) {
         if (table.examine)
-            table.examine(self, call, own.team.str(), LB_REPAIR_YES, [](void *, const lb_finding *) noexcept { return 0; }, nullptr, nullptr);
+            table.examine(
+                self, call, own.team.str(), LB_REPAIR_YES, [](void *, const lb_finding *) noexcept { return 0; }, nullptr,
+                nullptr);
         int64_t age = 0;
         if (table.age) table.age(self, call, target, own.log.str(), &age, nullptr);
         if (table.watch && instance.parallel())
@@ -149,8 +153,8 @@ void walk(Context &context, const Instance<lb_process_controller> &instance, con
     const RunnableBuild build(context.folder() / fresh_team(), "true");
     std::string token;
     {
-        const Text team(build.name.team), uuid(build.uuid), folder(build.folder.string()), runner(context.subject().runner.string()),
-            variable("LITBUILD_CHECK=1");
+        const Text team(build.name.team), uuid(build.uuid), folder(build.folder.string()),
+            runner(context.subject().runner.string()), variable("LITBUILD_CHECK=1");
         const lb_str argv[] = {runner.str(), folder.str()}, env[] = {variable.str()};
         lb_launch launch = abi::sized<lb_launch>();
         launch.team = team.str();
@@ -173,8 +177,9 @@ void walk(Context &context, const Instance<lb_process_controller> &instance, con
     kill.signal = 9;
     kill.grace_ns = 5'000'000'000;
     if (table.stop)
-        table.stop(self, call, Text(token).str(), Text(build.uuid).str(), &kill, 1, [](void *, const lb_stop_report *) noexcept { return 0; },
-                   nullptr, nullptr);
+        table.stop(
+            self, call, Text(token).str(), Text(build.uuid).str(), &kill, 1,
+            [](void *, const lb_stop_report *) noexcept { return 0; }, nullptr, nullptr);
 }
 
 }  // namespace
@@ -194,7 +199,8 @@ KitReader::KitReader(const std::filesystem::path &, Mode mode) : mode_(mode)
     files_["1/status.json"] = snapshot("complete", 5, events.size());
     files_["2/events.jsonl"] = begun;
     files_["2/status.json"] = snapshot("running", 3, begun.size());
-    for (const char *build : {"1/build.json", "2/build.json", "3/build.json"}) files_[build] = "{\"runid\":1,\"team\":\"contoso\"}\n";
+    for (const char *build : {"1/build.json", "2/build.json", "3/build.json"})
+        files_[build] = "{\"runid\":1,\"team\":\"contoso\"}\n";
 }
 
 void KitReader::complete_running_build()
@@ -209,7 +215,8 @@ int32_t KitReader::read(const lb_build *build, lb_str name, uint64_t offset, uin
 {
     asked_.store(true);
     const BuildName wanted = abi::from_c(build);
-    if (mode_.load() == Mode::broken || wanted.runid == broken_build) return abi::fail(error, Code::unavailable, (to_string(wanted) + ": the kit's reader is broken on purpose").c_str());
+    if (mode_.load() == Mode::broken || wanted.runid == broken_build)
+        return abi::fail(error, Code::unavailable, (to_string(wanted) + ": the kit's reader is broken on purpose").c_str());
     if (wanted.team != "contoso" || wanted.runid < 1 || wanted.runid > 3)
         return abi::fail(error, Code::not_found, (to_string(wanted) + ": no such build").c_str());
     std::string content;
@@ -220,7 +227,8 @@ int32_t KitReader::read(const lb_build *build, lb_str name, uint64_t offset, uin
         content = found->second;
     }
     // In odd pieces, as a network brings them.
-    for (uint64_t at = std::min<uint64_t>(offset, content.size()), left = max ? max : UINT64_MAX; at < content.size() && left > 0;) {
+    for (uint64_t at = std::min<uint64_t>(offset, content.size()), left = max ? max : UINT64_MAX;
+         at < content.size() && left > 0;) {
         const size_t size = static_cast<size_t>(std::min<uint64_t>({left, content.size() - at, 37}));
         if (fn(ctx, {content.data() + at, size}) != 0) break;
         at += size;
@@ -231,7 +239,8 @@ int32_t KitReader::read(const lb_build *build, lb_str name, uint64_t offset, uin
 
 // ------------------------------------------------------------------------------------------------------------- process
 
-RunnableBuild::RunnableBuild(const std::filesystem::path &root, const std::string &script) : uuid(fresh_uuid()), folder(root / "1")
+RunnableBuild::RunnableBuild(const std::filesystem::path &root, const std::string &script)
+    : uuid(fresh_uuid()), folder(root / "1")
 {
     std::filesystem::create_directories(folder / ".control");
     std::string quoted;
@@ -241,7 +250,8 @@ RunnableBuild::RunnableBuild(const std::filesystem::path &root, const std::strin
         if (c == '\n') quoted.replace(quoted.size() - 1, 1, "\\n");
     }
     std::ofstream(folder / "build.json")
-        << R"({"runid":1,"team":"contoso","uuid":")" << uuid << R"(","created":"2024-06-08T16:40:30.000000Z","host":"check","spec":{)"
+        << R"({"runid":1,"team":"contoso","uuid":")" << uuid
+        << R"(","created":"2024-06-08T16:40:30.000000Z","host":"check","spec":{)"
         << R"("steps":[{"name":"script","command":["sh","-c",")" << quoted << R"("]}],"left_overs":"kill","linger_ms":1000,)"
         << R"("stop":[{"signal":15,"grace_ms":500},{"signal":9,"grace_ms":10000}]}})" << "\n";
     std::ofstream(folder / "events.jsonl")

@@ -27,7 +27,8 @@ public:
     void complete_running_build();
 
 private:
-    int32_t read(const lb_build *build, lb_str name, uint64_t offset, uint64_t max, lb_text_fn fn, void *ctx, lb_error *error) const;
+    int32_t read(const lb_build *build, lb_str name, uint64_t offset, uint64_t max, lb_text_fn fn, void *ctx,
+                 lb_error *error) const;
 
     lb_reader raw_{};
     std::atomic<Mode> mode_;

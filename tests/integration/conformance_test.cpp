@@ -23,7 +23,8 @@ struct Outcome {
 /// The program's exit status, and what it prints on both streams.
 Outcome kit(const std::string &words)
 {
-    const fs::path program = from_environment("LITBUILD_BIN_DIR", fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin");
+    const fs::path program =
+        from_environment("LITBUILD_BIN_DIR", fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin");
     FILE *const pipe = ::popen(("'" + (program / "litbuild-plugin").string() + "' " + words + " 2>&1").c_str(), "r");
     BOOST_REQUIRE(pipe);
     Outcome out;
@@ -146,7 +147,8 @@ BOOST_AUTO_TEST_CASE(stores)
         BOOST_TEST_CONTEXT(each.fault) { expect_bad(library("bad_store.c"), each.expected, with_fault("store", each.fault)); }
     }
     // What only shows where several are at work at once.
-    for (const Case &each : {Case{"loses-edits", "failed store.edit-tags-at-once"}, {"writes-in-place", "failed store.write-control-is-whole"}}) {
+    for (const Case &each :
+         {Case{"loses-edits", "failed store.edit-tags-at-once"}, {"writes-in-place", "failed store.write-control-is-whole"}}) {
         BOOST_TEST_CONTEXT(each.fault)
         {
             expect_bad(library("bad_store.c", "-DTHREADS=LB_PARALLEL"), each.expected, with_fault("store", each.fault));
@@ -220,8 +222,9 @@ BOOST_AUTO_TEST_CASE(a_failure_says_what_is_wrong)
 
     const Outcome crash = kit(bad + with_fault("store", "crashes") + " --only store.find-missing");
     BOOST_TEST(contains(crash.text, "crashed store.find-missing\n"), crash.text);
-    BOOST_TEST(contains(crash.text, "the process was ended by SIGSEGV (Segmentation fault)\n        while it was in lb_store.find\n"),
-               crash.text);
+    BOOST_TEST(
+        contains(crash.text, "the process was ended by SIGSEGV (Segmentation fault)\n        while it was in lb_store.find\n"),
+        crash.text);
 }
 
 BOOST_AUTO_TEST_CASE(probe)

@@ -36,7 +36,8 @@ fs::path built_template(const fs::path &folder, const std::string &options)
 
 void expect_to_pass(const fs::path &library)
 {
-    const fs::path bin = from_environment("LITBUILD_BIN_DIR", fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin");
+    const fs::path bin =
+        from_environment("LITBUILD_BIN_DIR", fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin");
     try {
         const std::string out = run("'" + (bin / "litbuild-plugin").string() + "' check '" + library.string() + "'");
         BOOST_TEST(contains(out, " passed, 0 failed, "), out);

@@ -1,5 +1,5 @@
-// A process controller of a page with one fault at a time; the configuration says which. Without a fault it kills by process group and
-// knows nothing of sessions, which is a fault, too: what left the group goes on.
+// A process controller of a page with one fault at a time; the configuration says which. Without a fault it kills by process
+// group and knows nothing of sessions, which is a fault, too: what left the group goes on.
 #include <litbuild/export.hpp>
 
 #include <cstdlib>
@@ -34,8 +34,9 @@ public:
         ::sigfillset(&all);
         ::posix_spawnattr_setsigmask(&how, &none);
         ::posix_spawnattr_setsigdefault(&how, &all);
-        ::posix_spawnattr_setflags(&how, has("own-signals") ? POSIX_SPAWN_SETPGROUP
-                                                                : POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        ::posix_spawnattr_setflags(&how, has("own-signals")
+                                             ? POSIX_SPAWN_SETPGROUP
+                                             : POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         pid_t pid = 0;
         if (const int failed = ::posix_spawn(&pid, argv[0], nullptr, &how, argv.data(), env.data()))
             throw os_error(to_string(spec.build), "start its runner", failed);
@@ -53,7 +54,8 @@ public:
         return out;
     }
 
-    StopReport stop(const Call &call, const std::string &token, const std::string &uuid, std::span<const StopStep> plan) override
+    StopReport stop(const Call &call, const std::string &token, const std::string &uuid,
+                    std::span<const StopStep> plan) override
     {
         StopReport out;
         if (!has("any-token") && !token.starts_with(uuid)) throw Error(Code::corrupt, "token: is of another build");

@@ -93,7 +93,8 @@ static int32_t bad_list(void *self, const lb_call *call, const lb_query *query, 
     return code;
 }
 
-static int32_t bad_create(void *self, const lb_call *call, const lb_new_build *build, lb_entries_fn fn, void *ctx, lb_error *error)
+static int32_t bad_create(void *self, const lb_call *call, const lb_new_build *build, lb_entries_fn fn, void *ctx,
+                          lb_error *error)
 {
     char used[PATH_BYTES];
     /* The hint goes away, and the highest that is there counts. */
@@ -186,7 +187,8 @@ static int32_t bad_read(void *self, const lb_call *call, const lb_build *build, 
     return LB_OK;
 }
 
-static int32_t bad_write_control(void *self, const lb_call *call, const lb_build *build, lb_str name, lb_str content, lb_error *error)
+static int32_t bad_write_control(void *self, const lb_call *call, const lb_build *build, lb_str name, lb_str content,
+                                 lb_error *error)
 {
     if (!has("writes-in-place")) return store_write_control(self, call, build, name, content, error);
     char path[PATH_BYTES];

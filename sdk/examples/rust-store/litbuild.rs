@@ -105,7 +105,8 @@ pub struct NewBuild {
 
 pub type TextFn = unsafe extern "C" fn(*mut c_void, Str) -> c_int;
 pub type EntriesFn = unsafe extern "C" fn(*mut c_void, *const Entry, usize) -> c_int;
-pub type OneFn = unsafe extern "C" fn(*mut c_void, *const Call, *const Build, EntriesFn, *mut c_void, *mut Error) -> i32;
+pub type OneFn =
+    unsafe extern "C" fn(*mut c_void, *const Call, *const Build, EntriesFn, *mut c_void, *mut Error) -> i32;
 
 #[repr(C)]
 pub struct Store {
@@ -117,12 +118,32 @@ pub struct Store {
     pub teams: unsafe extern "C" fn(*mut c_void, *const Call, TextFn, *mut c_void, *mut Error) -> i32,
     pub list: unsafe extern "C" fn(*mut c_void, *const Call, *const Query, EntriesFn, *mut c_void, *mut Error) -> i32,
     pub find: OneFn,
-    pub create: unsafe extern "C" fn(*mut c_void, *const Call, *const NewBuild, EntriesFn, *mut c_void, *mut Error) -> i32,
+    pub create:
+        unsafe extern "C" fn(*mut c_void, *const Call, *const NewBuild, EntriesFn, *mut c_void, *mut Error) -> i32,
     pub archive: OneFn,
     pub restore: OneFn,
     pub tags: unsafe extern "C" fn(*mut c_void, *const Call, *const Build, TextFn, *mut c_void, *mut Error) -> i32,
-    pub edit_tags: unsafe extern "C" fn(*mut c_void, *const Call, *const Build, *const Str, usize, *const Str, usize, *mut Error) -> i32,
-    pub read: unsafe extern "C" fn(*mut c_void, *const Call, *const Build, Str, u64, u64, TextFn, *mut c_void, *mut Error) -> i32,
+    pub edit_tags: unsafe extern "C" fn(
+        *mut c_void,
+        *const Call,
+        *const Build,
+        *const Str,
+        usize,
+        *const Str,
+        usize,
+        *mut Error,
+    ) -> i32,
+    pub read: unsafe extern "C" fn(
+        *mut c_void,
+        *const Call,
+        *const Build,
+        Str,
+        u64,
+        u64,
+        TextFn,
+        *mut c_void,
+        *mut Error,
+    ) -> i32,
     pub write_control: unsafe extern "C" fn(*mut c_void, *const Call, *const Build, Str, Str, *mut Error) -> i32,
     pub remove: unsafe extern "C" fn(*mut c_void, *const Call, *const Build, *mut Error) -> i32,
 }
@@ -148,7 +169,10 @@ pub unsafe fn bytes<'a>(text: Str) -> &'a [u8] {
 }
 
 pub fn str_of(text: &[u8]) -> Str {
-    Str { data: text.as_ptr(), size: text.len() }
+    Str {
+        data: text.as_ptr(),
+        size: text.len(),
+    }
 }
 
 /// Rule 1: within the size that the error's author gave, with a zero byte at the end.

@@ -23,7 +23,11 @@ struct Failure {
 type Result<T> = std::result::Result<T, Failure>;
 
 fn failure(code: i32, sentence: String) -> Failure {
-    Failure { code, sentence, os_errno: 0 }
+    Failure {
+        code,
+        sentence,
+        os_errno: 0,
+    }
 }
 
 fn os_failure(path: &Path) -> impl FnOnce(std::io::Error) -> Failure + '_ {
@@ -86,34 +90,54 @@ fn inside(name: &str) -> Result<&Path> {
 }
 
 fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    fs::File::create(path).and_then(|mut file| file.write_all(content)).map_err(os_failure(path))
+    fs::File::create(path)
+        .and_then(|mut file| file.write_all(content))
+        .map_err(os_failure(path))
 }
 
 /// Readers see the old content or the new.
 fn replace_file(path: &Path, content: &[u8]) -> Result<()> {
-    let fresh = path.with_file_name(format!("{}.new", path.file_name().unwrap_or_default().to_string_lossy()));
+    let fresh = path.with_file_name(format!(
+        "{}.new",
+        path.file_name().unwrap_or_default().to_string_lossy()
+    ));
     write_file(&fresh, content)?;
     fs::rename(&fresh, path).map_err(os_failure(path))
 }
 
 fn split_tags(line: &str) -> Vec<String> {
-    line.trim_end_matches('\n').split(',').filter(|tag| !tag.is_empty()).map(String::from).collect()
+    line.trim_end_matches('\n')
+        .split(',')
+        .filter(|tag| !tag.is_empty())
+        .map(String::from)
+        .collect()
 }
 
 impl RustStore {
     fn open(config: &str) -> Result<RustStore> {
         // The engine writes compact JSON; a real plugin uses a JSON library.
-        let root = config.split("\"root\":\"").nth(1).and_then(|rest| rest.split('"').next());
-        let root = PathBuf::from(root.ok_or_else(|| failure(INVALID, "rust-store: the configuration has no 'root'".into()))?);
+        let root = config
+            .split("\"root\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let root =
+            PathBuf::from(root.ok_or_else(|| failure(INVALID, "rust-store: the configuration has no 'root'".into()))?);
         if !root.is_dir() {
             return Err(failure(NOT_FOUND, format!("{}: no such folder", root.display())));
         }
-        Ok(RustStore { root, changing: Mutex::new(()) })
+        Ok(RustStore {
+            root,
+            changing: Mutex::new(()),
+        })
     }
 
     fn path(&self, team: &str, runid: i64, scope: u32) -> PathBuf {
         let folder = self.root.join(team);
-        if scope == LIVE { folder.join(runid.to_string()) } else { folder.join("archive").join(runid.to_string()) }
+        if scope == LIVE {
+            folder.join(runid.to_string())
+        } else {
+            folder.join("archive").join(runid.to_string())
+        }
     }
 
     fn find(&self, team: &str, runid: i64) -> Result<Place> {
@@ -140,14 +164,24 @@ impl RustStore {
         }
         let mut out: Vec<(i64, Place)> = Vec::new();
         for scope in [LIVE, ARCHIVED] {
-            let folder = if scope == LIVE { self.root.join(team) } else { self.root.join(team).join("archive") };
+            let folder = if scope == LIVE {
+                self.root.join(team)
+            } else {
+                self.root.join(team).join("archive")
+            };
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let runid = name.parse::<i64>().unwrap_or(0);
                 if runid < 1 || runid.to_string() != name || (before > 0 && runid >= before) || wanted & scope == 0 {
                     continue;
                 }
-                out.push((runid, Place { path: entry.path(), scope }));
+                out.push((
+                    runid,
+                    Place {
+                        path: entry.path(),
+                        scope,
+                    },
+                ));
             }
         }
         // What is moved meanwhile may have been seen twice.
@@ -158,8 +192,14 @@ impl RustStore {
 
     fn next_runid(&self, team: &str) -> Result<i64> {
         let hint = self.root.join(team).join(".used");
-        let used = fs::read_to_string(&hint).ok().and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or(0);
-        let highest = self.list(team, LIVE | ARCHIVED, 0)?.first().map_or(0, |(runid, _)| *runid);
+        let used = fs::read_to_string(&hint)
+            .ok()
+            .and_then(|text| text.trim().parse::<i64>().ok())
+            .unwrap_or(0);
+        let highest = self
+            .list(team, LIVE | ARCHIVED, 0)?
+            .first()
+            .map_or(0, |(runid, _)| *runid);
         let next = used.max(highest) + 1;
         replace_file(&hint, next.to_string().as_bytes())?;
         Ok(next)
@@ -173,7 +213,10 @@ impl RustStore {
             }
         }
         if inside(uuid)?.components().count() != 1 || !document.starts_with('{') {
-            return Err(failure(INVALID, format!("{}: a new build's uuid or document makes no sense", team)));
+            return Err(failure(
+                INVALID,
+                format!("{}: a new build's uuid or document makes no sense", team),
+            ));
         }
         let _alone = self.changing.lock().unwrap();
         let folder = self.root.join(team);
@@ -189,7 +232,10 @@ impl RustStore {
             }
             let rest = &document[1..];
             let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-            write_file(&draft.join("build.json"), format!("{{\"runid\":{}{}{}", runid, comma, rest).as_bytes())?;
+            write_file(
+                &draft.join("build.json"),
+                format!("{{\"runid\":{}{}{}", runid, comma, rest).as_bytes(),
+            )?;
             fs::rename(&draft, &path).map_err(os_failure(&path))
         })();
         if made.is_err() {
@@ -215,7 +261,9 @@ impl RustStore {
 
     fn tags(&self, team: &str, runid: i64) -> Result<Vec<String>> {
         let place = self.find(team, runid)?;
-        Ok(split_tags(&fs::read_to_string(place.path.join("tags")).unwrap_or_default()))
+        Ok(split_tags(
+            &fs::read_to_string(place.path.join("tags")).unwrap_or_default(),
+        ))
     }
 
     fn edit_tags(&self, team: &str, runid: i64, add: &[&str], remove: &[&str]) -> Result<()> {
@@ -227,19 +275,36 @@ impl RustStore {
                 tags.push(tag.to_string());
             }
         }
-        replace_file(&self.find(team, runid)?.path.join("tags"), (tags.join(",") + "\n").as_bytes())
+        replace_file(
+            &self.find(team, runid)?.path.join("tags"),
+            (tags.join(",") + "\n").as_bytes(),
+        )
     }
 
-    fn read(&self, team: &str, runid: i64, name: &str, offset: u64, max: u64, mut give: impl FnMut(&[u8]) -> Result<bool>) -> Result<()> {
+    fn read(
+        &self,
+        team: &str,
+        runid: i64,
+        name: &str,
+        offset: u64,
+        max: u64,
+        mut give: impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Result<()> {
         let place = self.find(team, runid)?;
         let path = place.path.join(inside(name)?);
         // No link in a build's folder leads out of it.
         let folder = fs::canonicalize(&place.path).map_err(os_failure(&place.path))?;
         if !fs::canonicalize(&path).map_err(os_failure(&path))?.starts_with(&folder) {
-            return Err(failure(CORRUPT, format!("{}/{}: {:?} leads out of its folder", team, runid, name)));
+            return Err(failure(
+                CORRUPT,
+                format!("{}/{}: {:?} leads out of its folder", team, runid, name),
+            ));
         }
         if !path.is_file() {
-            return Err(failure(NOT_FOUND, format!("{}/{}: no such file {:?}", team, runid, name)));
+            return Err(failure(
+                NOT_FOUND,
+                format!("{}/{}: no such file {:?}", team, runid, name),
+            ));
         }
         let mut file = fs::File::open(&path).map_err(os_failure(&path))?;
         file.seek(SeekFrom::Start(offset)).map_err(os_failure(&path))?;
@@ -258,7 +323,10 @@ impl RustStore {
 
     fn write_control(&self, team: &str, runid: i64, name: &str, content: &[u8]) -> Result<()> {
         if inside(name)?.components().count() != 1 {
-            return Err(failure(INVALID, format!("{:?}: is not the name of a control file", name)));
+            return Err(failure(
+                INVALID,
+                format!("{:?}: is not the name of a control file", name),
+            ));
         }
         let _alone = self.changing.lock().unwrap();
         replace_file(&self.find(team, runid)?.path.join(".control").join(name), content)
@@ -302,7 +370,10 @@ unsafe fn words<'a>(list: *const Str, count: usize) -> Result<Vec<&'a str>> {
 
 unsafe extern "C" fn open(_: *const Host, config: Str, this: *mut *mut c_void, error: *mut Error) -> i32 {
     guarded(error, || {
-        *this = Box::into_raw(Box::new(RustStore::open(text(config, "rust-store: the configuration")?)?)) as *mut c_void;
+        *this = Box::into_raw(Box::new(RustStore::open(text(
+            config,
+            "rust-store: the configuration",
+        )?)?)) as *mut c_void;
         Ok(())
     })
 }
@@ -315,7 +386,13 @@ unsafe extern "C" fn capabilities(_: *mut c_void) -> u64 {
     LOCAL_PATH
 }
 
-unsafe extern "C" fn teams(this: *mut c_void, _: *const Call, each: TextFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn teams(
+    this: *mut c_void,
+    _: *const Call,
+    each: TextFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let root = &store(this).root;
         for entry in fs::read_dir(root).map_err(os_failure(root))?.flatten() {
@@ -328,11 +405,22 @@ unsafe extern "C" fn teams(this: *mut c_void, _: *const Call, each: TextFn, ctx:
     })
 }
 
-unsafe extern "C" fn list(this: *mut c_void, _: *const Call, query: *const Query, each: EntriesFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn list(
+    this: *mut c_void,
+    _: *const Call,
+    query: *const Query,
+    each: EntriesFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let query = &*query;
         let found = store(this).list(text(query.team, "team")?, query.scope, query.before)?;
-        let limit = if query.limit > 0 { query.limit as usize } else { usize::MAX };
+        let limit = if query.limit > 0 {
+            query.limit as usize
+        } else {
+            usize::MAX
+        };
         for (runid, place) in found.iter().take(limit) {
             if !give(each, ctx, *runid, place) {
                 break;
@@ -342,7 +430,14 @@ unsafe extern "C" fn list(this: *mut c_void, _: *const Call, query: *const Query
     })
 }
 
-unsafe extern "C" fn find(this: *mut c_void, _: *const Call, build: *const Build, each: EntriesFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn find(
+    this: *mut c_void,
+    _: *const Call,
+    build: *const Build,
+    each: EntriesFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let (team, runid) = named(build)?;
         give(each, ctx, runid, &store(this).find(team, runid)?);
@@ -350,7 +445,14 @@ unsafe extern "C" fn find(this: *mut c_void, _: *const Call, build: *const Build
     })
 }
 
-unsafe extern "C" fn create(this: *mut c_void, _: *const Call, build: *const NewBuild, each: EntriesFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn create(
+    this: *mut c_void,
+    _: *const Call,
+    build: *const NewBuild,
+    each: EntriesFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let build = &*build;
         let mut files = Vec::new();
@@ -359,14 +461,25 @@ unsafe extern "C" fn create(this: *mut c_void, _: *const Call, build: *const New
             let file = &*((build.files as *const u8).add(i * (*build.files).struct_size as usize) as *const File);
             files.push((text(file.name, "file")?, bytes(file.content)));
         }
-        let (runid, place) =
-            store(this).create(text(build.team, "team")?, text(build.uuid, "uuid")?, text(build.document, "document")?, &files)?;
+        let (runid, place) = store(this).create(
+            text(build.team, "team")?,
+            text(build.uuid, "uuid")?,
+            text(build.document, "document")?,
+            &files,
+        )?;
         give(each, ctx, runid, &place);
         Ok(())
     })
 }
 
-unsafe extern "C" fn archive(this: *mut c_void, _: *const Call, build: *const Build, each: EntriesFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn archive(
+    this: *mut c_void,
+    _: *const Call,
+    build: *const Build,
+    each: EntriesFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let (team, runid) = named(build)?;
         give(each, ctx, runid, &store(this).move_to(team, runid, ARCHIVED)?);
@@ -374,7 +487,14 @@ unsafe extern "C" fn archive(this: *mut c_void, _: *const Call, build: *const Bu
     })
 }
 
-unsafe extern "C" fn restore(this: *mut c_void, _: *const Call, build: *const Build, each: EntriesFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn restore(
+    this: *mut c_void,
+    _: *const Call,
+    build: *const Build,
+    each: EntriesFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let (team, runid) = named(build)?;
         give(each, ctx, runid, &store(this).move_to(team, runid, LIVE)?);
@@ -382,7 +502,14 @@ unsafe extern "C" fn restore(this: *mut c_void, _: *const Call, build: *const Bu
     })
 }
 
-unsafe extern "C" fn tags(this: *mut c_void, _: *const Call, build: *const Build, each: TextFn, ctx: *mut c_void, error: *mut Error) -> i32 {
+unsafe extern "C" fn tags(
+    this: *mut c_void,
+    _: *const Call,
+    build: *const Build,
+    each: TextFn,
+    ctx: *mut c_void,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let (team, runid) = named(build)?;
         for tag in store(this).tags(team, runid)? {
@@ -395,7 +522,13 @@ unsafe extern "C" fn tags(this: *mut c_void, _: *const Call, build: *const Build
 }
 
 unsafe extern "C" fn edit_tags(
-    this: *mut c_void, _: *const Call, build: *const Build, add: *const Str, add_count: usize, remove: *const Str, remove_count: usize,
+    this: *mut c_void,
+    _: *const Call,
+    build: *const Build,
+    add: *const Str,
+    add_count: usize,
+    remove: *const Str,
+    remove_count: usize,
     error: *mut Error,
 ) -> i32 {
     guarded(error, || {
@@ -405,7 +538,14 @@ unsafe extern "C" fn edit_tags(
 }
 
 unsafe extern "C" fn read(
-    this: *mut c_void, call: *const Call, build: *const Build, name: Str, offset: u64, max: u64, each: TextFn, ctx: *mut c_void,
+    this: *mut c_void,
+    call: *const Call,
+    build: *const Build,
+    name: Str,
+    offset: u64,
+    max: u64,
+    each: TextFn,
+    ctx: *mut c_void,
     error: *mut Error,
 ) -> i32 {
     guarded(error, || {
@@ -421,7 +561,14 @@ unsafe extern "C" fn read(
     })
 }
 
-unsafe extern "C" fn write_control(this: *mut c_void, _: *const Call, build: *const Build, name: Str, content: Str, error: *mut Error) -> i32 {
+unsafe extern "C" fn write_control(
+    this: *mut c_void,
+    _: *const Call,
+    build: *const Build,
+    name: Str,
+    content: Str,
+    error: *mut Error,
+) -> i32 {
     guarded(error, || {
         let (team, runid) = named(build)?;
         store(this).write_control(team, runid, text(name, "control file")?, bytes(content))
@@ -455,7 +602,11 @@ static TABLE: Store = Store {
 };
 
 unsafe extern "C" fn get(id: Str) -> *const c_void {
-    if bytes(id) == STORE_ID { &TABLE as *const Store as *const c_void } else { std::ptr::null() }
+    if bytes(id) == STORE_ID {
+        &TABLE as *const Store as *const c_void
+    } else {
+        std::ptr::null()
+    }
 }
 
 const NAME: &[u8] = b"rust-store";
@@ -466,7 +617,13 @@ const VERSION: &[u8] = b"1.0.0";
 pub static litbuild_plugin_v1: Plugin = Plugin {
     struct_size: std::mem::size_of::<Plugin>() as u32,
     abi: ABI,
-    name: Str { data: NAME.as_ptr(), size: NAME.len() },
-    version: Str { data: VERSION.as_ptr(), size: VERSION.len() },
+    name: Str {
+        data: NAME.as_ptr(),
+        size: NAME.len(),
+    },
+    version: Str {
+        data: VERSION.as_ptr(),
+        size: VERSION.len(),
+    },
     get,
 };

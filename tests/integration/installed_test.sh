@@ -34,7 +34,8 @@ export PATH="$work/root/usr/bin:/usr/bin:/bin" LD_LIBRARY_PATH=$libraries PKG_CO
 export CMAKE_PREFIX_PATH=$work/root/usr PYTHONPATH=$work/root/usr/lib/python3/dist-packages CMAKE_BUILD_PARALLEL_LEVEL=2
 bash -eu "$work/lines.sh" >"$work/out" 2>&1 || { cat "$work/out"; echo "the README's lines for the packages failed"; exit 1; }
 for line in '/contoso/logs/1 is complete' 'Build id 2 has been stopped' 'acme/7 is complete: all 12 parts' \
-            'host: 4 is complete' 'host: Build id 5 has been stopped' "PosixPath('"; do
+            'my-store-conformance' '100% tests passed' 'host: 4 is complete' 'host: Build id 5 has been stopped' \
+            "PosixPath('"; do
     grep -qF "$line" "$work/out" || { cat "$work/out"; echo "the output has no '$line'"; exit 1; }
 done
 

@@ -82,7 +82,7 @@ public:
         return fs_ ? fs_->as_of() : milliseconds(0);
     }
 
-    /// Later, in a thread: nobody waits for it, as it may not come back.
+    /// In a thread, and waited for a moment: it may not come back. Who ends his process next has given it back.
     void drop(std::unique_ptr<Lock> lock)
     {
         auto errand = std::make_shared<Errand>();
@@ -95,11 +95,19 @@ public:
         try {
             std::thread([self = shared_from_this(), errand, shared]() mutable {
                 shared->reset();
+                {
+                    const std::lock_guard<std::mutex> hold(errand->mutex);
+                    errand->is_done = true;
+                    errand->moved.notify_all();
+                }
                 self->end(errand);
             }).detach();
         } catch (...) {
             end(errand);
+            return;
         }
+        std::unique_lock<std::mutex> hold(errand->mutex);
+        errand->moved.wait_for(hold, patience, [&] { return errand->is_done; });
     }
 
 private:
@@ -218,13 +226,18 @@ private:
 
 namespace {
 
-/// Gives a lock back without waiting.
+/// Gives a lock back, and waits no longer than a moment for it.
 class HeldElsewhere final : public Lock {
 public:
-    explicit HeldElsewhere(std::function<void()> drop) : drop_(std::move(drop)) {}
+    HeldElsewhere(std::function<bool(const Call &)> is_held, std::function<void()> drop)
+        : is_held_(std::move(is_held)), drop_(std::move(drop))
+    {
+    }
     ~HeldElsewhere() override { drop_(); }
+    bool is_held(const Call &call) override { return is_held_(call); }
 
 private:
+    std::function<bool(const Call &)> is_held_;
     std::function<void()> drop_;
 };
 
@@ -330,10 +343,19 @@ void DeadlineFs::remove_tree(const Call &call, const Path &path)
 
 std::unique_ptr<Lock> DeadlineFs::lock(const Call &call, const Path &path)
 {
+    // Who does not want to wait for others has to wait for the server all the same.
+    const bool is_hasty = call.expired() && !call.cancelled();
     std::unique_ptr<Lock> held = send<std::unique_ptr<Lock>>(
-        call, [path](Fs &fs, const Call &inner, Errand &) { return fs.lock(inner, path); });
+        is_hasty ? Call::within(patience) : call, [path, is_hasty](Fs &fs, const Call &inner, Errand &) {
+            return fs.lock(is_hasty ? Call::until(Clock::now()) : inner, path);
+        });
     auto shared = std::make_shared<std::unique_ptr<Lock>>(std::move(held));
-    return std::make_unique<HeldElsewhere>([errands = errands_, shared] { errands->drop(std::move(*shared)); });
+    const auto is_held = [errands = errands_, shared](const Call &now) {
+        auto result = std::make_shared<bool>(false);
+        errands->run(now, [shared, result](Fs &, const Call &inner, Errand &) { *result = (*shared)->is_held(inner); });
+        return *result;
+    };
+    return std::make_unique<HeldElsewhere>(is_held, [errands = errands_, shared] { errands->drop(std::move(*shared)); });
 }
 
 TreeSize DeadlineFs::measure(const Call &call, const Path &tree)

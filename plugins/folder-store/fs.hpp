@@ -83,6 +83,8 @@ struct TreeFault {
 class Lock {
 public:
     virtual ~Lock() = default;
+    /// False: it was taken away, for its holder was taken for gone. Throws as the functions of Fs.
+    virtual bool is_held(const Call &) { return true; }
 };
 
 /// Tells that something has happened in folders. Threads: one at a time.

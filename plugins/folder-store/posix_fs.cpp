@@ -184,6 +184,23 @@ void PosixFs::replace_file(const Call &, const Path &path, std::string_view cont
     replace(parent_of(path, "replace it").get(), path, content, durable);
 }
 
+// A new file, whole when it has its name.
+void PosixFs::publish(int dir, const Path &path, std::string_view content, Durable durable) const
+{
+    const std::string temporary = temporary_name(), name(path.name());
+    write(dir, temporary.c_str(), path, content, durable);
+    struct stat made, there;
+    int number = ::linkat(dir, temporary.c_str(), dir, name.c_str(), 0) == 0 ? 0 : errno;
+    // A link that was sent again has found itself.
+    if (number == EEXIST && ::fstatat(dir, temporary.c_str(), &made, AT_SYMLINK_NOFOLLOW) == 0 &&
+        ::fstatat(dir, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && made.st_ino == there.st_ino)
+        number = 0;
+    ::unlinkat(dir, temporary.c_str(), 0);
+    if (number == EEXIST) throw Error(Code::unavailable, shown(path) + ": was made by another host meanwhile; try again");
+    if (number == 0 && durable == Durable::yes && ::fsync(dir) != 0) number = errno;
+    if (number != 0) throw failed(path, "write it", number);
+}
+
 Descriptor PosixFs::lock(const Call &call, int dir, const Path &path, Times times) const
 {
     const std::string_view name = path.name();
@@ -219,11 +236,11 @@ Descriptor PosixFs::lock(const Call &call, int dir, const Path &path, Times time
     }
 }
 
-std::string PosixFs::content(const Call &call, int dir, const Path &path) const
+std::optional<std::string> PosixFs::content(const Call &call, int dir, const Path &path) const
 {
     const std::string name(path.name());
     const Descriptor fd(::openat(dir, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd && errno == ENOENT) return {};
+    if (!fd && errno == ENOENT) return std::nullopt;
     // A socket and a device without a driver cannot be opened.
     if (!fd && errno != ENXIO) throw failed(path, "read it", errno);
     struct stat found;
@@ -245,14 +262,18 @@ std::string PosixFs::content(const Call &call, int dir, const Path &path) const
 void PosixFs::edit_file(const Call &call, const Path &path, Durable durable, const Change &change)
 {
     const Descriptor dir = parent_of(path, "change it");
-    const Descriptor held = lock(call, dir.get(), path, Times::change);
+    const std::unique_ptr<Lock> held = hold(call, dir.get(), path, Times::change);
     // Who copies the folder elsewhere holds the lock when he puts it away; what is changed now would go with it.
     if (!is_still(dir.get(), path.parent())) throw Error(Code::not_found, shown(path) + ": was moved meanwhile", ENOENT);
-    const std::string before = content(call, dir.get(), path);
-    const std::string after = change(before);
-    if (after == before) return;
+    const std::optional<std::string> before = content(call, dir.get(), path);
+    const std::string after = change(before.value_or(""));
+    if (after == before.value_or("")) return;
     if (after.size() > editable_size) throw Error(Code::invalid, shown(path) + ": would be larger than 1 MiB");
-    replace(dir.get(), path, after, durable);
+    if (!held->is_held(call))
+        throw Error(Code::unavailable, shown(path) + ": its lock was taken away, for it took too long; try again");
+    // A client may believe for a moment that there is no file which another host has just made.
+    if (!before && root_.is_nfs()) publish(dir.get(), path, after, durable);
+    else replace(dir.get(), path, after, durable);
 }
 
 Renamed PosixFs::rename(const Call &call, const Path &from, const Path &to)

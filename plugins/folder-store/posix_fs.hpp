@@ -1,6 +1,8 @@
 // The kernel's file system below one folder.
 #pragma once
 
+#include <optional>
+
 #include <litbuild/linux/descriptor.hpp>
 
 #include <folder-store/fs.hpp>
@@ -10,7 +12,7 @@
 namespace litbuild::folder {
 
 /// Folders and files get the modes 0777 and 0666, as far as the umask of the process lets them.
-/// Locks are open-file-description locks on a file `.NAME.lock` beside the file, which stays.
+/// Locks are open-file-description locks on a file `.NAME.lock` beside the file, which stays; a derived one may have others.
 class PosixFs : public Fs {
 public:
     /// `root` is made absolute once. Code::not_found: no such folder. Code::invalid: it is not a folder.
@@ -40,16 +42,21 @@ public:
     bool same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told) override;
     std::unique_ptr<Notices> notices() override;
 
+protected:
+    enum class Times { change, keep };   ///< of the folder that the lock lies in
+    /// The lock that goes with a path, whose folder is open as `dir`; what lock() and edit_file() hold.
+    virtual std::unique_ptr<Lock> hold(const Call &call, int dir, const Path &path, Times times) const;
+
 private:
     linux_::Descriptor parent_of(const Path &path, const char *action) const;
     int read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) const;
     linux_::Descriptor open_tree(const Path &path) const;
-    enum class Times { change, keep };   // of the folder that the lock's file is made in
     linux_::Descriptor lock(const Call &call, int dir, const Path &path, Times times) const;
     bool is_still(int dir, const Path &path) const;
-    std::string content(const Call &call, int dir, const Path &path) const;
+    std::optional<std::string> content(const Call &call, int dir, const Path &path) const;
     void write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const;
     void replace(int dir, const Path &path, std::string_view content, Durable durable) const;
+    void publish(int dir, const Path &path, std::string_view content, Durable durable) const;
 
     std::string path_;
     PosixRoot root_;

@@ -64,11 +64,16 @@ bool PosixFs::is_still(int dir, const Path &path) const
     return held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
 
+std::unique_ptr<Lock> PosixFs::hold(const Call &call, int dir, const Path &path, Times times) const
+{
+    return std::make_unique<HeldFile>(lock(call, dir, path, times));
+}
+
 std::unique_ptr<Lock> PosixFs::lock(const Call &call, const Path &path)
 {
     const Descriptor dir = parent_of(path, "lock it");
     try {
-        return std::make_unique<HeldFile>(lock(call, dir.get(), path, Times::keep));
+        return hold(call, dir.get(), path, Times::keep);
     } catch (const Error &error) {
         if (!has_no_locks(error.os_errno())) throw;
         throw Error(Code::unsupported, shown(path) + ": there are no locks here", error.os_errno());

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <nfs/refusal.hpp>
 #include <nfs/server.hpp>
 
 struct fattr3;
@@ -45,11 +46,6 @@ struct Changes {
 
 enum class Stable { no, yes };
 
-/// The server said no. `number`: an errno.
-struct Refusal {
-    int number = 0;
-};
-
 /// The functions throw Refusal for what the server refuses, but where an errno is returned (0: done), and Error where it does
 /// not answer: Code::timeout, Code::cancelled.
 /// A request that was not answered is sent again over another connection; one that must not be done twice only after a look
@@ -63,6 +59,8 @@ public:
     Client &operator=(const Client &) = delete;
 
     const Call &call() const noexcept { return call_; }
+    /// Gives its connection to others; the next request takes one again.
+    void rest() noexcept { server_.give_back(std::move(connection_)); }
     /// The handle of the URL's folder.
     std::string root();
     /// None: nothing of that name, or `folder` is none.

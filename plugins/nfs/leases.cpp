@@ -27,10 +27,7 @@ int64_t monotonic_ns() noexcept
 
 }  // namespace
 
-Leases::Leases(Server &server, std::chrono::milliseconds lease)
-    : server_(server), lease_(lease), instance_(folder::noise())
-{
-}
+Leases::Leases(std::chrono::milliseconds lease) : lease_(lease), instance_(folder::noise()) {}
 
 std::string Leases::name_of(std::string_view name)
 {
@@ -92,18 +89,19 @@ void Leases::renew_all() noexcept
         for (size_t i = 0; i < held_.size() && !is_ending_; ++i) {
             const Handle one = std::next(held_.begin(), static_cast<ptrdiff_t>(i));
             if (one->is_lost || one->renewed > due) continue;
-            const std::string file = one->file.handle, token = one->token;
+            const std::shared_ptr<LeaseFolder> folder = one->folder;
+            const LeaseFolder::File file = one->file;
+            const std::string name = one->name, token = one->token;
             const uint64_t sequence = ++one->sequence;
             const Clock::time_point begun = Clock::now();
             guard.unlock();
             bool is_lost = false, is_done = false;
             try {
                 Call call = Call::within(lease_ / 3);
-                Client client(server_, call.cancelled_by(cancel_));
-                client.write(file, 0, text_of(token, sequence), Stable::no);
+                folder->renew(call.cancelled_by(cancel_), file, name, text_of(token, sequence));
                 is_done = true;
-            } catch (const Refusal &) {
-                is_lost = true;
+            } catch (const Refusal &refusal) {
+                is_lost = refusal.number == ENOENT || refusal.number == ESTALE;
             } catch (...) {
                 // Again, before it is over.
             }
@@ -125,10 +123,28 @@ bool Leases::is_ours(const std::string &token)
 }
 
 // Whether nobody holds it any more.
-bool Leases::is_over(Client &client, const std::string &key, const Node &found, int64_t server_ns)
+bool Leases::is_over(const Call &call, const Call &waiting, LeaseFolder &folder, const std::string &lock,
+                     const LeaseFolder::File &found, int64_t server_ns)
 {
-    const std::string text = client.read(found.handle, 0, text_size * 4);
-    const auto members = folder::parse_object(text);
+    // Most are gone before it is worth a look who holds them.
+    constexpr milliseconds moment(50);
+    const std::string key = folder.key() + "/" + lock;
+    Seen seen;
+    {
+        const std::lock_guard guard(mutex_);
+        const auto [at, is_new] = seen_.try_emplace(key);
+        if (is_new || at->second.inode != found.inode || at->second.modified_ns != found.modified_ns)
+            at->second = {found.inode, found.modified_ns, std::nullopt, Clock::now()};
+        seen = at->second;
+    }
+    if (!seen.text) {
+        if (Clock::now() - seen.since < moment && waiting.left(2 * moment) > moment) return false;
+        seen.text = folder.read(call, found, lock, text_size * 4);
+        const std::lock_guard guard(mutex_);
+        Seen &known = seen_[key];
+        if (known.inode == seen.inode && known.modified_ns == seen.modified_ns) known.text = seen.text;
+    }
+    const auto members = folder::parse_object(*seen.text);
     const boost::json::object *who = members ? folder::fields::below(*members, "owner") : nullptr;
     const std::optional<folder::Owner> owner = who ? folder::Owner::from_json(*who) : std::nullopt;
     int64_t lease_ms = lease_.count();
@@ -138,84 +154,87 @@ bool Leases::is_over(Client &client, const std::string &key, const Node &found, 
     if (owner && folder::fields::text(*members, "instance") == instance_ &&
         owner->to_json() == folder::Owner::self().to_json() && !is_ours(folder::fields::text(*members, "token")))
         return true;
-    if (server_ns != 0 && server_ns - found.is.modified_ns > 4 * lease_ms * 1'000'000) return true;
-
-    const std::lock_guard guard(mutex_);
-    const auto [at, is_new] = seen_.try_emplace(key);
-    Seen &seen = at->second;
-    if (is_new || seen.inode != found.is.inode || seen.modified_ns != found.is.modified_ns || seen.text != text) {
-        seen = {found.is.inode, found.is.modified_ns, text, Clock::now()};
-        return false;
-    }
+    if (server_ns != 0 && server_ns - found.modified_ns > 4 * lease_ms * 1'000'000) return true;
     return Clock::now() - seen.since > milliseconds(lease_ms);
 }
 
-void Leases::take_away(Client &client, const std::string &folder, const std::string &lock, const Node &found)
+namespace {
+
+void take_away(const Call &call, LeaseFolder &folder, const std::string &lock, const LeaseFolder::File &found)
 {
     const std::string aside = folder::temporary_name();
-    const int number = client.rename(found, folder, lock, folder, aside);
-    if (number == ENOENT) return;
-    if (number != 0) throw Refusal{number};
+    if (!folder.rename(call, found, lock, aside)) return;
     // Between the look and the rename another one may have taken it, or its holder have come back.
-    const std::optional<Node> moved = client.lookup(folder, aside);
+    const std::optional<LeaseFolder::File> moved = folder.look(call, aside);
     if (!moved) return;
-    const bool is_it = moved->is.inode == found.is.inode && moved->is.modified_ns == found.is.modified_ns;
-    if (!is_it) (void)client.link(*moved, folder, lock);
-    (void)client.remove_file(*moved, folder, aside);
+    const bool is_it = moved->inode == found.inode && moved->modified_ns == found.modified_ns;
+    if (!is_it) (void)folder.link(call, *moved, aside, lock);
+    folder.discard(call, *moved, aside);
 }
 
-// Nothing is made in the folder as long as another one holds the lock: it may be copied meanwhile.
-Leases::Handle Leases::take(const Call &call, Client &client, const std::string &folder, std::string_view name,
-                            const std::string &object)
+// What the server's clock shows when ours shows zero.
+int64_t clock_offset(const Call &call, LeaseFolder &folder)
 {
-    const std::string lock = name_of(name), token = folder::noise(), key = folder + "/" + lock;
+    const std::string own = folder::temporary_name();
+    const int64_t now_ns = monotonic_ns();
+    const LeaseFolder::File probe = folder.make(call, own, "");
+    folder.discard(call, probe, own);
+    return probe.modified_ns - now_ns;
+}
+
+}  // namespace
+
+// Nothing is made in the folder as long as another one holds the lock: it may be copied meanwhile.
+Leases::Handle Leases::take(const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder,
+                            std::string_view name, const std::string &object)
+{
+    const std::string lock = name_of(name), token = folder::noise();
     const Clock::time_point begun = Clock::now();
     std::optional<int64_t> offset_ns;   // of the server's clock
     for (milliseconds wait(2);; wait = std::min(wait * 2, milliseconds(100))) {
-        const std::optional<Node> found = client.lookup(folder, lock);
+        const std::optional<LeaseFolder::File> found = folder->look(call, lock);
+        if (found && !found->is_regular) throw Error(Code::corrupt, object + ": its lock is not a regular file");
         if (!found) {
             const Clock::time_point renewed = Clock::now();
-            if (const std::optional<Node> file = link_own(client, folder, lock, token)) {
+            if (const std::optional<LeaseFolder::File> file = link_own(call, *folder, lock, token)) {
                 const std::lock_guard guard(mutex_);
                 start();
-                seen_.erase(key);
-                held_.push_front({folder, lock, *file, token, renewed, 0, false});
+                seen_.erase(folder->key() + "/" + lock);
+                held_.push_front({std::move(folder), lock, *file, token, renewed, 0, false});
                 changed_.notify_all();
                 return held_.begin();
             }
         } else {
             try {
-                if (!offset_ns && Clock::now() - begun > milliseconds(1000)) offset_ns = clock_offset(client, folder);
-                if (is_over(client, key, *found, offset_ns ? monotonic_ns() + *offset_ns : 0))
-                    take_away(client, folder, lock, *found);
+                if (!offset_ns && Clock::now() - begun > milliseconds(1000)) offset_ns = clock_offset(call, *folder);
+                if (is_over(call, waiting, *folder, lock, *found, offset_ns ? monotonic_ns() + *offset_ns : 0)) {
+                    take_away(call, *folder, lock, *found);
+                    call.check(object);
+                    continue;
+                }
             } catch (const Refusal &refusal) {
                 // Released while it was looked at.
                 if (refusal.number != ESTALE && refusal.number != ENOENT) throw;
             }
         }
-        call.check(object);
-        folder::pause(call, wait);
+        waiting.check(object);
+        folder::pause(waiting, wait);
     }
 }
 
 // None: another one was faster.
-std::optional<Node> Leases::link_own(Client &client, const std::string &folder, const std::string &lock,
-                                     const std::string &token)
+std::optional<LeaseFolder::File> Leases::link_own(const Call &call, LeaseFolder &folder, const std::string &lock,
+                                                  const std::string &token)
 {
     const std::string own = folder::temporary_name();
-    Node file;
-    if (const int number = client.make_file(folder, own, 0644, Client::Name::unique, file); number != 0)
-        throw Refusal{number};
+    const LeaseFolder::File file = folder.make(call, own, text_of(token, 0));
     try {
-        client.write(file.handle, 0, text_of(token, 0), Stable::no);
-        const int number = client.link(file, folder, lock);
-        (void)client.remove_file(file, folder, own);
-        if (number != 0 && number != EEXIST) throw Refusal{number};
-        return number == 0 ? std::optional(file) : std::nullopt;
+        const LeaseFolder::Linked linked = folder.link(call, file, own, lock);
+        folder.discard(call, file, own);
+        return linked == LeaseFolder::Linked::done ? std::optional(file) : std::nullopt;
     } catch (...) {
         try {
-            Client other(server_, folder::afterwards(client.call()));
-            (void)other.remove_file(file, folder, own);
+            folder.discard(folder::afterwards(call), file, own);
         } catch (...) {
             // Its name tells whose it was.
         }
@@ -223,26 +242,14 @@ std::optional<Node> Leases::link_own(Client &client, const std::string &folder, 
     }
 }
 
-// What the server's clock shows when ours shows zero.
-int64_t Leases::clock_offset(Client &client, const std::string &folder)
-{
-    const std::string own = folder::temporary_name();
-    Node probe;
-    const int64_t now_ns = monotonic_ns();
-    if (const int number = client.make_file(folder, own, 0644, Client::Name::unique, probe); number != 0)
-        throw Refusal{number};
-    (void)client.remove_file(probe, folder, own);
-    return probe.is.modified_ns - now_ns;
-}
-
-bool Leases::is_held(Client &client, Handle held)
+bool Leases::is_held(const Call &call, Handle held)
 {
     {
         const std::lock_guard guard(mutex_);
         if (held->is_lost || Clock::now() - held->renewed > lease_) return false;
     }
-    const std::optional<Node> found = client.lookup(held->folder, held->name);
-    return found && found->is.inode == held->file.is.inode;
+    const std::optional<LeaseFolder::File> found = held->folder->look(call, held->name);
+    return found && found->inode == held->file.inode;
 }
 
 void Leases::release(const Call &call, Handle held) noexcept
@@ -254,12 +261,38 @@ void Leases::release(const Call &call, Handle held) noexcept
         held_.erase(held);
     }
     try {
-        Client client(server_, folder::afterwards(call));
-        const std::optional<Node> found = client.lookup(one.folder, one.name);
-        if (found && found->is.inode == one.file.is.inode) (void)client.remove_file(*found, one.folder, one.name);
+        one.folder->remove(folder::afterwards(call), one.file, one.name);
     } catch (...) {
         // As the header says.
     }
+}
+
+HeldLease::HeldLease(Leases &leases, const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder,
+                     std::string_view name, const std::string &object, Times times)
+    : leases_(leases), folder_(std::move(folder)), times_(times),
+      call_(call.has_deadline() ? Call::until(call.deadline()) : Call())
+{
+    const int64_t before_ns = times_ == Times::keep ? folder_->modified_ns(call) : 0;
+    held_ = leases_.take(call, waiting, folder_, name, object);
+    try {
+        if (times_ == Times::keep) folder_->set_modified_ns(call, before_ns);
+    } catch (...) {
+        leases_.release(call_, held_);
+        throw;
+    }
+}
+
+HeldLease::~HeldLease()
+{
+    std::optional<int64_t> before_ns;
+    // A time is not worth more than an attempt.
+    try {
+        if (times_ == Times::keep) before_ns = folder_->modified_ns(folder::afterwards(call_));
+    } catch (...) {}
+    leases_.release(call_, held_);
+    try {
+        if (before_ns) folder_->set_modified_ns(folder::afterwards(call_), *before_ns);
+    } catch (...) {}
 }
 
 }  // namespace litbuild::nfs

@@ -11,22 +11,29 @@
 #include <condition_variable>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 
 #include <litbuild/call.hpp>
 
-#include <nfs/client.hpp>
+#include <folder-store/fs.hpp>
+
+#include <nfs/lease_folder.hpp>
 
 namespace litbuild::nfs {
+
+/// Of all hosts the same.
+inline constexpr std::chrono::milliseconds default_lease = std::chrono::seconds(15);
 
 /// Threads: any.
 class Leases {
 public:
     struct Held {
-        std::string folder, name;   ///< of the lock
-        Node file;
+        std::shared_ptr<LeaseFolder> folder;
+        std::string name;           ///< of the lock
+        LeaseFolder::File file;
         std::string token;
         Clock::time_point renewed;
         uint64_t sequence = 0;
@@ -34,17 +41,17 @@ public:
     };
     using Handle = std::list<Held>::iterator;
 
-    Leases(Server &server, std::chrono::milliseconds lease);
+    explicit Leases(std::chrono::milliseconds lease);
     ~Leases();
     Leases(const Leases &) = delete;
     Leases &operator=(const Leases &) = delete;
 
-    /// `.NAME.lease` in a folder. Waits for others until the call ends; throws what Call::check does, with `object`, and
-    /// Refusal.
-    Handle take(const Call &call, Client &client, const std::string &folder, std::string_view name,
+    /// `.NAME.lease` in a folder. Waits for others until `waiting` ends, and for the server until `call` does; throws what
+    /// Call::check does, with `object`, and Refusal. Code::corrupt: what has the name is no regular file.
+    Handle take(const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder, std::string_view name,
                 const std::string &object);
     /// Whether it was not taken away; costs a request.
-    bool is_held(Client &client, Handle held);
+    bool is_held(const Call &call, Handle held);
     /// What cannot be removed now is known to be of nobody: this process, or in time others, take it away.
     void release(const Call &call, Handle held) noexcept;
 
@@ -54,20 +61,18 @@ private:
     struct Seen {
         uint64_t inode = 0;
         int64_t modified_ns = 0;
-        std::string text;
+        std::optional<std::string> text;   // read once
         Clock::time_point since;
     };
-    std::optional<Node> link_own(Client &client, const std::string &folder, const std::string &lock,
-                                 const std::string &token);
-    static int64_t clock_offset(Client &client, const std::string &folder);
-    bool is_over(Client &client, const std::string &key, const Node &found, int64_t server_ns);
+    std::optional<LeaseFolder::File> link_own(const Call &call, LeaseFolder &folder, const std::string &lock,
+                                              const std::string &token);
+    bool is_over(const Call &call, const Call &waiting, LeaseFolder &folder, const std::string &lock,
+                 const LeaseFolder::File &found, int64_t server_ns);
     bool is_ours(const std::string &token);
-    void take_away(Client &client, const std::string &folder, const std::string &lock, const Node &found);
     std::string text_of(const std::string &token, uint64_t sequence) const;
     void start();
     void renew_all() noexcept;
 
-    Server &server_;
     const std::chrono::milliseconds lease_;
     const std::string instance_;
     std::mutex mutex_;
@@ -78,6 +83,30 @@ private:
     pid_t process_ = 0;                  // whose thread it is
     bool is_ending_ = false;
     Canceller cancel_;
+};
+
+/// One of them as a lock of a file system. `leases` must outlive it.
+class HeldLease final : public folder::Lock {
+public:
+    /// Whether the time of the folder is put back after the lock came, and after it went.
+    enum class Times { change, keep };
+
+    /// As Leases::take.
+    HeldLease(Leases &leases, const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder,
+              std::string_view name, const std::string &object, Times times);
+    ~HeldLease() override;
+    HeldLease(const HeldLease &) = delete;
+    HeldLease &operator=(const HeldLease &) = delete;
+
+    /// Refusal.
+    bool is_held(const Call &call) override { return leases_.is_held(call, held_); }
+
+private:
+    Leases &leases_;
+    const std::shared_ptr<LeaseFolder> folder_;
+    const Times times_;
+    const Call call_;
+    Leases::Handle held_;
 };
 
 }  // namespace litbuild::nfs

@@ -9,6 +9,8 @@
 #include <folder-store/noise.hpp>
 #include <folder-store/owner.hpp>
 
+#include <nfs/served_folder.hpp>
+
 namespace litbuild::nfs {
 
 using folder::Durable;
@@ -62,7 +64,7 @@ private:
 
 NfsFs::NfsFs(const Options &options)
     : root_(options.path.empty() ? options.address.folder : options.path), server_(options.address, options.patience),
-      leases_(server_, options.lease), memory_(options.fresh)
+      leases_(options.lease), memory_(options.fresh)
 {
     while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
 }
@@ -254,50 +256,14 @@ void NfsFs::replace_file(const Call &call, const Path &path, std::string_view co
     });
 }
 
-class NfsFs::HeldLease final : public folder::Lock {
-public:
-    /// Whether the time of the folder is put back after the lock came and went.
-    enum class Times { change, keep };
-
-    HeldLease(NfsFs &fs, const Call &call, Client &client, const Node &folder, const Path &path, Times times)
-        : fs_(fs), folder_(folder), times_(times),
-          call_(client.call().has_deadline() ? Call::until(client.call().deadline()) : Call()),
-          held_(fs.leases_.take(call, client, folder.handle, path.name(), fs.shown(path)))
-    {
-        try {
-            if (times_ == Times::keep) (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns});
-        } catch (...) {
-            fs_.leases_.release(call_, held_);
-            throw;
-        }
-    }
-    ~HeldLease() override
-    {
-        const auto time = [&](auto action) {
-            if (times_ == Times::change) return;
-            try {
-                Client client(fs_.server_, folder::afterwards(call_));
-                action(client);
-            } catch (...) {
-                // A time is not worth more.
-            }
-        };
-        time([&](Client &client) { folder_.is = client.attributes(folder_.handle); });
-        fs_.leases_.release(call_, held_);
-        time([&](Client &client) { (void)client.set(folder_.handle, {.modified_ns = folder_.is.modified_ns}); });
-    }
-    HeldLease(const HeldLease &) = delete;
-    HeldLease &operator=(const HeldLease &) = delete;
-
-    bool is_held(Client &client) { return fs_.leases_.is_held(client, held_); }
-
-private:
-    NfsFs &fs_;
-    Node folder_;
-    const Times times_;
-    const Call call_;
-    const Leases::Handle held_;
-};
+// `waiting`: how long for others.
+std::unique_ptr<HeldLease> NfsFs::hold(const Call &waiting, Client &client, const Node &folder, const Path &path,
+                                       HeldLease::Times times)
+{
+    client.rest();
+    return std::make_unique<HeldLease>(leases_, client.call(), waiting, std::make_shared<ServedFolder>(server_, folder.handle),
+                                       path.name(), shown(path), times);
+}
 
 std::unique_ptr<folder::Lock> NfsFs::lock(const Call &call, const Path &path)
 {
@@ -305,8 +271,7 @@ std::unique_ptr<folder::Lock> NfsFs::lock(const Call &call, const Path &path)
     constexpr std::chrono::milliseconds moment(500);
     const Call limits = call.expired() && !call.cancelled() ? Call::within(moment) : call;
     return at_server(limits, path, "lock it", [&](Client &client) -> std::unique_ptr<folder::Lock> {
-        const Node folder = walk_folder(client, path.parent());
-        return std::make_unique<HeldLease>(*this, call, client, folder, path, HeldLease::Times::keep);
+        return hold(call, client, walk_folder(client, path.parent()), path, HeldLease::Times::keep);
     });
 }
 
@@ -339,7 +304,7 @@ void NfsFs::edit_file(const Call &call, const Path &path, Durable durable, const
     at_server(call, path, "change it", [&](Client &client) {
         if (is_entered) throw Error(Code::unavailable, shown(path) + ": was moved meanwhile; try again", ESTALE);
         const Node folder = walk_folder(client, path.parent());
-        HeldLease held(*this, call, client, folder, path, HeldLease::Times::change);
+        const auto held = hold(call, client, folder, path, HeldLease::Times::change);
         // Who copies the folder elsewhere holds the lock when he puts it away; what is changed now would go with it.
         if (!is_still(client, folder, path.parent()))
             throw Error(Code::not_found, shown(path) + ": was moved meanwhile", ENOENT);
@@ -349,7 +314,8 @@ void NfsFs::edit_file(const Call &call, const Path &path, Durable durable, const
         const std::string after = change(before);
         if (after == before) return;
         if (after.size() > editable_size) throw Error(Code::invalid, shown(path) + ": would be larger than 1 MiB");
-        if (!held.is_held(client))
+        client.rest();
+        if (!held->is_held(client.call()))
             throw Error(Code::unavailable, shown(path) + ": its lock was taken away, for it took too long; try again");
         replace(client, folder, path, after, durable);
     });

@@ -16,7 +16,7 @@ struct Options {
     std::string path;
     Patience patience;
     /// How long a holder of a lock may be silent before it is taken away.
-    std::chrono::milliseconds lease = std::chrono::seconds(15);
+    std::chrono::milliseconds lease = default_lease;
     /// How old may be what is told of a file in a folder that was quiet before, and of the folders above. Zero: nothing is
     /// remembered.
     std::chrono::milliseconds fresh = std::chrono::seconds(2);
@@ -60,12 +60,12 @@ public:
     uint64_t requests() const noexcept { return server_.requests(); }
 
 private:
-    class HeldLease;
-
     template <class Body>
     auto at_server(const Call &call, const folder::Path &path, const char *action, Body body);
     std::optional<Node> walk(Client &client, const folder::Path &path);
     Node walk_folder(Client &client, const folder::Path &path);
+    std::unique_ptr<HeldLease> hold(const Call &waiting, Client &client, const Node &folder, const folder::Path &path,
+                                    HeldLease::Times times);
     bool read_known(const Call &call, const folder::Path &path, std::optional<std::string> &content);
     std::string content(Client &client, const Node &folder, const folder::Path &path) const;
     Node write(Client &client, const Node &folder, std::string_view name, std::string_view content,

@@ -9,8 +9,8 @@
 #include <litbuild/names.hpp>
 
 #include <folder-store/deadline_fs.hpp>
-#include <folder-store/posix_fs.hpp>
 
+#include <nfs/mounted_fs.hpp>
 #include <nfs/nfs_fs.hpp>
 
 namespace litbuild::nfs {
@@ -36,15 +36,7 @@ milliseconds duration_of(const json::value &value, std::string_view key)
     return *parsed;
 }
 
-// The kernel's client. What NFS does not promise is not relied on: no notices, and locks of the kernel only as far as the
-// server has them.
-class MountedFs final : public folder::PosixFs {
-public:
-    using PosixFs::PosixFs;
-    std::unique_ptr<folder::Notices> notices() override { return nullptr; }
-};
-
-std::unique_ptr<folder::Fs> open_mount(const std::string &root, Purpose purpose)
+std::unique_ptr<folder::Fs> open_mount(const std::string &root, milliseconds lease, Purpose purpose)
 {
     const std::filesystem::path path(root);
     if (!path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end())
@@ -54,7 +46,8 @@ std::unique_ptr<folder::Fs> open_mount(const std::string &root, Purpose purpose)
     while (text.size() > 1 && text.back() == '/') text.pop_back();
     // A hung mount holds whoever asks it, and no signal ends that.
     return std::make_unique<folder::DeadlineFs>(
-        text, LB_STORE_DURABLE | LB_STORE_LOCAL_PATH | LB_STORE_SHARED, [text] { return std::make_unique<MountedFs>(text); });
+        text, LB_STORE_DURABLE | LB_STORE_LOCAL_PATH | LB_STORE_SHARED,
+        [text, lease] { return std::make_unique<MountedFs>(text, lease); });
 }
 
 }  // namespace
@@ -79,7 +72,7 @@ std::unique_ptr<folder::Fs> open_root(std::string_view config, Purpose purpose)
     }
     if (url.empty() && root.empty()) return nullptr;
     // Beside a URL the root is not used: an engine gives its own to every store.
-    if (url.empty()) return open_mount(root, purpose);
+    if (url.empty()) return open_mount(root, options.lease, purpose);
     if (!options.path.empty() && options.path.front() != '/')
         throw Error(Code::invalid, "nfs: 'path' is not an absolute path");
     options.address = parse_address(url);

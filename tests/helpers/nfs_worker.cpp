@@ -4,7 +4,8 @@
 //
 //     made ID UUID    tag ID WORD    removing ID    removed ID    wrong SENTENCE    done COUNT
 //
-// A build is removed, and tagged, by the process alone that has made it; anybody archives and restores it.
+// A build is removed by the process alone that has made it; anybody archives, restores and tags it. The locks are those of
+// the plugin, so that no tag is lost.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,9 +17,9 @@
 
 #include <litbuild/linux/descriptor.hpp>
 
-#include <folder-store/deadline_fs.hpp>
 #include <folder-store/folder_store.hpp>
-#include <folder-store/posix_fs.hpp>
+
+#include <nfs/way_in.hpp>
 
 using namespace litbuild;
 
@@ -29,7 +30,7 @@ public:
     Worker(const std::string &root, const std::string &name, uint64_t seed, const std::string &journal)
         : name_(name), random_(seed),
           journal_(::open(journal.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)),
-          store_(std::make_unique<folder::DeadlineFs>(root, 0, [root] { return std::make_unique<folder::PosixFs>(root); }))
+          store_(nfs::open_root("{\"root\":\"" + root + "\"}", nfs::Purpose::open))
     {
     }
 
@@ -116,8 +117,8 @@ private:
     }
     void tag()
     {
-        const BuildName build = some_of_mine();
-        const std::string word = "t" + std::to_string(++number_);
+        const BuildName build = random_() % 2 == 0 ? some_of_mine() : some_build();
+        const std::string word = name_ + "-" + std::to_string(++number_);
         const std::string one[] = {word};
         store_.edit_tags(call(), build, one, {});
         note("tag " + std::to_string(build.runid) + " " + word);

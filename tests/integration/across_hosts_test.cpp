@@ -119,6 +119,25 @@ BOOST_AUTO_TEST_CASE(hosts_share_their_builds)
     good(alpha, "litbuild restore contoso 1");
     BOOST_TEST(text(status(beta, first), "path") == "/run/data/contoso/logs/1");
 
+    // One edits the tags from all hosts, and from here, which has no mount: none is lost.
+    const std::string by_url = "nfs://127.0.0.1" + world.server.folder().string() + "?nfsport=20490&mountport=20491";
+    const int each = is_long ? 100 : 12;
+    const auto tagger = [&](const std::string &config, const std::string &word) {
+        return "$HELPERS/nfs_tagger " + uml::quoted(config) + " contoso 1 " + word + " " + std::to_string(each);
+    };
+    const std::string by_root = R"({"root": "/run/data"})";
+    const std::string both = tagger(by_root, "$(hostname)-a") + " & " + tagger(by_root, "$(hostname)-b") + " && wait -n";
+    const int from_alpha = alpha.begin(both), from_beta = beta.begin(both);
+    uml::shell("HELPERS=" + uml::quoted(uml::helpers().string()) + "; " + tagger("{\"url\": \"" + by_url + "\"}", "url"));
+    BOOST_TEST(alpha.wait(from_alpha, 120s).status == 0, alpha.output(from_alpha));
+    BOOST_TEST(beta.wait(from_beta, 120s).status == 0, beta.output(from_beta));
+    const std::string tags = good(alpha, "litbuild status contoso 1 --json").output;
+    for (const char *word : {"alpha-a-", "alpha-b-", "beta-a-", "beta-b-", "url-"})
+        for (int i = 1; i <= each; ++i) {
+            const std::string tag = "\"" + (word + std::to_string(i)) + "\"";
+            BOOST_TEST(tags.find(tag) != std::string::npos, "the tag " << tag << " is lost: " << tags);
+        }
+
     // A server that does not answer holds up nobody longer than his deadline, and when it is back, work goes on.
     world.server.freeze();
     const auto asked_at = litbuild::Clock::now();

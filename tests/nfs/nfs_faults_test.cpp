@@ -1,6 +1,7 @@
 #define BOOST_TEST_MODULE nfs_faults
 #include <boost/test/unit_test.hpp>
 
+#include <nfs/mounted_fs.hpp>
 #include <nfs/operations.hpp>
 #include <nfs/proxy.hpp>
 
@@ -272,39 +273,82 @@ BOOST_AUTO_TEST_CASE(what_is_remembered_is_not_older_than_it_may_be)
     BOOST_TEST(text_of(store, {"contoso", 13}, "status.json") == "old");
 }
 
-// A lock of who is gone is taken over; one of who lives is not.
+namespace {
+
+// A root, by the server or by the folder itself, as a host that has it mounted.
+std::unique_ptr<folder::Fs> way_in(const Room &room, const fs::path &path, bool is_mounted, milliseconds lease)
+{
+    if (is_mounted) return std::make_unique<nfs::MountedFs>(path.string(), lease);
+    nfs::Options options;
+    options.address = nfs::parse_address(room.ganesha.url(path));
+    options.lease = lease;
+    return std::make_unique<nfs::NfsFs>(options);
+}
+
+}  // namespace
+
+// A lock of who is gone is taken over; one of who lives is not. Whichever way the two come.
 BOOST_AUTO_TEST_CASE(a_lock_goes_with_its_holder)
 {
     if (!can_serve("a_lock_goes_with_its_holder")) return;
+    constexpr milliseconds lease(600);
+    Room room;
+    for (const auto &[holder_mounts, waiter_mounts] : {std::pair(true, false), {false, true}, {true, true}, {false, false}}) {
+        if (!is_full() && holder_mounts == waiter_mounts) continue;
+        BOOST_TEST_CONTEXT("holder by " << (holder_mounts ? "root" : "url") << ", waiter by " << (waiter_mounts ? "root" : "url"))
+        {
+            Room::Root root = room.root();
+            root.store->create(Call(), new_build("contoso", 1));
+            const folder::Path tags = folder::Path() / "contoso" / "logs" / "1" / "tags";
+            const fs::path file = root.logs() / "1/.tags.lease";
+            const auto one = way_in(room, root.path, holder_mounts, lease), other = way_in(room, root.path, waiter_mounts, lease);
+            {
+                const auto held = one->lock(Call(), tags);
+                // Kept alive for several leases.
+                BOOST_TEST(failure([&] { other->lock(Call::within(3 * lease), tags); }).starts_with("timeout; "));
+                BOOST_TEST(held->is_held(Call()));
+            }
+            BOOST_TEST(failure([&] { other->lock(Call::within(seconds(3)), tags); }) == "nothing thrown");
+            // Of a process that is gone: at once.
+            BOOST_TEST(in_processes(1, [&](int) {
+                const auto own = way_in(room, root.path, holder_mounts, lease);
+                own->lock(Call(), tags).release();
+            }) == 0);
+            BOOST_TEST(fs::exists(file));
+            BOOST_TEST(failure([&] { other->lock(Call::until(Clock::now()), tags); }) == "nothing thrown");
+            // Of another host: after the lease, by one's own clock, whatever the times on the server say.
+            const std::string text = "{\"token\":\"x\",\"sequence\":1,\"lease_ms\":600,\"owner\":{\"host\":\"far\",\"boot\":"
+                                     "\"11111111-2222-3333-4444-555555555555\",\"space\":\"pid:[1]\",\"pid\":17,\"start\":1}}\n";
+            spill(file, text);
+            fs::last_write_time(file, fs::file_time_type::clock::now() + std::chrono::hours(5));
+            BOOST_TEST(failure([&] { other->lock(Call::within(lease / 2), tags); }).starts_with("timeout; "));
+            BOOST_TEST(failure([&] { other->lock(Call::within(seconds(5)), tags); }) == "nothing thrown");
+            BOOST_TEST(!fs::exists(file));
+            // Who has lost it is told before he changes anything.
+            const auto held = one->lock(Call(), tags);
+            fs::remove(file);
+            BOOST_TEST(!held->is_held(Call()));
+        }
+    }
+}
+
+// Edits from all ways in at once: none is lost.
+BOOST_AUTO_TEST_CASE(edits_of_one_file_exclude_each_other)
+{
+    if (!can_serve("edits_of_one_file_exclude_each_other")) return;
+    constexpr int each = 10;
     Room room;
     Room::Root root = room.root();
     root.store->create(Call(), new_build("contoso", 1));
-    const folder::Path tags = folder::Path() / "contoso" / "logs" / "1" / "tags";
-    nfs::Options options;
-    options.address = nfs::parse_address(room.ganesha.url(root.path));
-    options.lease = milliseconds(600);
-    nfs::NfsFs one(options), other(options);
-    {
-        const auto held = one.lock(Call(), tags);
-        // Kept alive for several leases.
-        BOOST_TEST(failure([&] { other.lock(Call::within(seconds(3)), tags); }).starts_with("timeout; "));
-    }
-    BOOST_TEST(failure([&] { other.lock(Call::within(seconds(3)), tags); }) == "nothing thrown");
-    // Of a process that is gone: at once.
-    BOOST_TEST(in_processes(1, [&](int) {
-        nfs::NfsFs own(options);
-        own.lock(Call(), tags).release();
+    BOOST_TEST(in_processes(4, [&](int number) {
+        FolderStore own(way_in(room, root.path, number % 2 == 0, nfs::default_lease));
+        for (int i = 0; i < each; ++i) {
+            const std::string tag = std::to_string(number) + "-" + std::to_string(i);
+            own.edit_tags(Call::within(seconds(60)), {"contoso", 1}, {&tag, 1}, {});
+        }
     }) == 0);
-    BOOST_TEST(fs::exists(root.logs() / "1/.tags.lease"));
-    BOOST_TEST(failure([&] { other.lock(Call::within(seconds(3)), tags); }) == "nothing thrown");
-    // Of another host: after the lease, by one's own clock, whatever the times on the server say.
-    std::string text = "{\"token\":\"x\",\"sequence\":1,\"lease_ms\":600,\"owner\":{\"host\":\"far\",\"boot\":"
-                       "\"11111111-2222-3333-4444-555555555555\",\"space\":\"pid:[1]\",\"pid\":17,\"start\":1}}\n";
-    spill(root.logs() / "1/.tags.lease", text);
-    fs::last_write_time(root.logs() / "1/.tags.lease", fs::file_time_type::clock::now() + std::chrono::hours(5));
-    BOOST_TEST(failure([&] { other.lock(Call::within(milliseconds(300)), tags); }).starts_with("timeout; "));
-    BOOST_TEST(failure([&] { other.lock(Call::within(seconds(5)), tags); }) == "nothing thrown");
-    BOOST_TEST(!fs::exists(root.logs() / "1/.tags.lease"));
+    BOOST_TEST(root.store->tags(Call(), {"contoso", 1}).size() == 4u * each);
+    BOOST_TEST(dotted(root.logs() / "1") == ".control build.json events.jsonl tags");
 }
 
 // What the server refuses is told as what it is.

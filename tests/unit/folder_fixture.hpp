@@ -20,6 +20,10 @@
 #include <folder-store/folder_store.hpp>
 #include <folder-store/posix_fs.hpp>
 
+#include <folder-store/deadline_fs.hpp>
+
+#include <nfs/mounted_fs.hpp>
+
 #ifdef LITBUILD_TEST_NFS
 #include <nfs/nfs_fs.hpp>
 
@@ -40,6 +44,13 @@ inline fs::path base()
 {
     const char *named = ::getenv("LITBUILD_TEST_BASE");
     return named && *named ? fs::path(named) : fs::temp_directory_path();
+}
+
+/// Whether the store is that of plugin nfs by a mount, which LITBUILD_TEST_BASE lies on: LITBUILD_TEST_MOUNTED.
+inline bool is_mounted()
+{
+    const char *said = ::getenv("LITBUILD_TEST_MOUNTED");
+    return said && *said;
 }
 
 /// For what does not ask how a disk behaves: in memory, where there is such a place.
@@ -71,12 +82,15 @@ inline fs::path place() { return base(); }
 inline fs::path memory() { return ::getenv("LITBUILD_TEST_BASE") ? base() : fast_place(); }
 inline std::unique_ptr<Fs> open_fs(const std::string &root, Resolve way = Resolve::automatic)
 {
-    return std::make_unique<PosixFs>(root, way);
+    if (!is_mounted()) return std::make_unique<PosixFs>(root, way);
+    return std::make_unique<folder::DeadlineFs>(
+        root, LB_STORE_DURABLE | LB_STORE_LOCAL_PATH | LB_STORE_SHARED,
+        [root, way] { return std::make_unique<nfs::MountedFs>(root, nfs::default_lease, way); });
 }
 #endif
 
 /// What PosixFs leaves beside what it has locked.
-inline const char *const next_lock = over_nfs ? "" : " .next.lock";
+inline const char *const next_lock = over_nfs || is_mounted() ? "" : " .next.lock";
 /// Where every step is gone through: each so-manieth over a server, but in the full form.
 inline int stride()
 {

@@ -203,7 +203,7 @@ BOTH_WAYS(a_real_other_disk)
         expect(portrait(logs / "archive/1") == before, "there:\n" + before + portrait(logs / "archive/1"));
         own.restore(Call(), build);
         expect(portrait(logs / "1") == before, "back:\n" + before + portrait(logs / "1"));
-        expect(dotted(logs) == ".next .next.lock .ops archive", dotted(logs));
+        expect(dotted(logs) == std::string(".next") + next_lock + " .ops archive", dotted(logs));
         expect(dotted(logs / "archive").empty() && fs::is_empty(logs / ".ops"), "left overs");
         own.archive(Call(), build);
         own.remove(Call(), build);

@@ -88,8 +88,8 @@ private:
     bool begin()
     {
         std::vector<std::string> of_a, of_b;
-        if (const int error = sorted_names(a_.dir(), of_a); error != 0) return failed(error, "");
-        if (const int error = sorted_names(b_.dir(), of_b); error != 0) return failed(error, "");
+        if (const int error = sorted_names(a_, of_a); error != 0) return failed(error, "");
+        if (const int error = sorted_names(b_, of_b); error != 0) return failed(error, "");
         if (of_a != of_b || !same_attributes(a_.dir(), b_.dir())) return false;
         left_.push_back(std::move(of_a));
         return true;

@@ -94,7 +94,7 @@ private:
     {
         Level level;
         if (::fstat(from_.dir(), &level.attributes) != 0) return failed(errno, "", "copy it");
-        if (const int error = sorted_names(from_.dir(), level.names); error != 0) return failed(error, "", "copy it");
+        if (const int error = sorted_names(from_, level.names); error != 0) return failed(error, "", "copy it");
         if (old == Old::maybe) {
             struct stat there;
             if (::fstat(to_.dir(), &there) != 0) return failed(errno, "", "copy it");
@@ -278,7 +278,7 @@ TreeFault measure_tree(const Call &call, Descriptor top, const std::string &obje
         return TreeFault{number, folder + (folder.empty() || name.empty() ? "" : "/") + name, "read it"};
     };
     if (at.error() != 0) return failed(at.error(), "");
-    if (const int error = sorted_names(at.dir(), left.back()); error != 0) return failed(error, "");
+    if (const int error = sorted_names(at, left.back()); error != 0) return failed(error, "");
     for (;;) {
         call.check(object);
         if (left.back().empty()) {
@@ -301,7 +301,7 @@ TreeFault measure_tree(const Call &call, Descriptor top, const std::string &obje
         if (error == ENOENT || error == ENOTDIR) continue;
         if (error != 0) return failed(error, name);
         left.emplace_back();
-        if (const int other = sorted_names(at.dir(), left.back()); other != 0) return failed(other, "");
+        if (const int other = sorted_names(at, left.back()); other != 0) return failed(other, "");
     }
 }
 

@@ -75,4 +75,11 @@ int sorted_names(int dir, std::vector<std::string> &names)
     return error;
 }
 
+int sorted_names(const TreeCursor &at, std::vector<std::string> &names)
+{
+    const int error = sorted_names(at.dir(), names);
+    if (at.depth() == 0) std::erase(names, passing_file);
+    return error;
+}
+
 }  // namespace litbuild::folder

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -50,5 +51,10 @@ private:
 
 /// The names in a folder but "." and "..", in order.
 int sorted_names(int dir, std::vector<std::string> &names);
+
+/// The lock of a build's tags on a file server, which is no part of the build: it is held while the build is copied.
+inline constexpr std::string_view passing_file = ".tags.lease";
+/// Those that belong to the tree.
+int sorted_names(const TreeCursor &at, std::vector<std::string> &names);
 
 }  // namespace litbuild::folder

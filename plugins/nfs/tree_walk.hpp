@@ -6,17 +6,16 @@
 #include <string>
 #include <vector>
 
+#include <folder-store/tree_cursor.hpp>
+
 #include <nfs/nfs_trees.hpp>
 
 namespace litbuild::nfs {
 
-/// The lock of a build's tags, which is no part of the build: it is held while the build is copied.
-inline constexpr std::string_view passing_file = ".tags.lease";
-
 inline std::vector<Item> sorted_items(Client &client, const std::string &folder, bool is_top)
 {
     std::vector<Item> items = client.list(folder);
-    if (is_top) std::erase_if(items, [](const Item &item) { return item.name == passing_file; });
+    if (is_top) std::erase_if(items, [](const Item &item) { return item.name == folder::passing_file; });
     std::sort(items.begin(), items.end(), [](const Item &a, const Item &b) { return a.name < b.name; });
     return items;
 }

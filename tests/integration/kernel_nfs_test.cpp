@@ -1,5 +1,5 @@
-// The store's tests over the real NFS client of a kernel: in a guest of User Mode Linux, which serves itself an ext4 by
-// nfs-ganesha and mounts it as NFS 3 and as NFS 4.2.
+// The store's tests, as plugin nfs has it by a mount, over the real NFS client of a kernel: in a guest of User Mode Linux,
+// which serves itself an ext4 by nfs-ganesha and mounts it as NFS 3 and as NFS 4.2.
 #define BOOST_TEST_MODULE kernel_nfs
 #include <boost/test/unit_test.hpp>
 
@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(the_stores_tests_pass_on_a_mount)
             const std::string chosen = is_long ? "" : mount == std::string("v3") ? part.on_v3 : part.on_v4;
             if (!is_long && chosen.empty()) continue;
             const uml::Result result =
-                guest.run(uml::environment() + "LITBUILD_TEST_BASE=/run/" + mount + " exec " +
+                guest.run(uml::environment() + "LITBUILD_TEST_MOUNTED=1 LITBUILD_TEST_BASE=/run/" + mount + " exec " +
                               uml::quoted((tests / part.program).string()) + " --color_output=no " + chosen,
                           is_long ? std::chrono::seconds(1800) : std::chrono::seconds(300));
             std::printf("%s on %s: %.1f s\n", part.program, mount,

@@ -14,7 +14,6 @@
 
 using namespace fixture;
 using folder::FolderStore;
-using folder::PosixFs;
 using folder::RunStatus;
 using std::chrono::milliseconds;
 
@@ -127,7 +126,7 @@ std::string show(const Status &status)
 }
 
 struct Build : TempFolder {
-    Build() : folder(path / "contoso/logs/1"), store(std::make_unique<PosixFs>((make(), path.string()))),
+    Build() : folder(path / "contoso/logs/1"), store(open_fs((make(), path.string()))),
               source([this](const Call &call, const BuildName &of, std::string_view file, uint64_t offset, uint64_t max,
                             const TextSink &sink) {
                   reads += (reads.empty() ? "" : " ") + std::string(file);

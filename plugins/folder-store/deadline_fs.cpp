@@ -125,7 +125,8 @@ private:
         // Not under their own locks: a receiver that calls again holds one.
         for (const auto &errand : out_) {
             const Clock::time_point left(Clock::duration(errand->left_alone.load()));
-            const bool is_left = left != Clock::time_point{};
+            // Where others are back since, it is not the server that it waits for.
+            const bool is_left = left != Clock::time_point{} && left.time_since_epoch().count() >= answered_.load();
             if (is_left && now - left > patience && (!since || errand->began < *since)) since = errand->began;
         }
         return since;

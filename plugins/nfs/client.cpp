@@ -287,6 +287,60 @@ std::string Client::read(const std::string &file, uint64_t offset, uint32_t size
     return out;
 }
 
+std::vector<Client::Small> Client::read_small(const std::vector<std::string> &folders, std::string_view name, uint32_t most)
+{
+    const Call call = limits().at_most(server_.patience().resend);
+    std::vector<Small> out(folders.size());
+    std::vector<std::pair<size_t, Node>> files;
+    std::vector<Where> names;
+    std::vector<LOOKUP3args> lookups;
+    std::vector<READ3args> reads;
+    std::vector<Submit> submits;
+    const auto ask_all = [&](const std::function<void(size_t, void *)> &answer) {
+        if (!connection_) connection_ = server_.take(limits());
+        for (size_t i = 0; i < submits.size(); ++i) server_.asked();
+        const Outcome outcome = connection_->ask_all(call, submits, answer);
+        if (outcome == Outcome::answered) server_.answered();
+        else connection_.reset();
+        submits.clear();
+        return outcome == Outcome::answered;
+    };
+    names.reserve(folders.size());
+    lookups.reserve(folders.size());
+    for (const std::string &folder : folders) {
+        names.emplace_back(folder, name);
+        lookups.push_back({names.back().args()});
+        submits.push_back([args = &lookups.back()](rpc_context *rpc, auto *answered, void *self) {
+            return ::rpc_nfs3_lookup_async(rpc, answered, args, self);
+        });
+    }
+    const bool is_looked_up = ask_all([&](size_t i, void *data) {
+        const auto &result = *static_cast<LOOKUP3res *>(data);
+        if (result.status == NFS3ERR_NOENT) out[i].is_told = true;
+        if (result.status != NFS3_OK) return;
+        const LOOKUP3resok &found = result.LOOKUP3res_u.resok;
+        if (!found.obj_attributes.attributes_follow) return;
+        Node file{handle_of(found.object), attributes_of(found.obj_attributes.post_op_attr_u.attributes)};
+        if (file.is.type != Type::file || file.is.size > most) return;
+        files.emplace_back(i, std::move(file));
+    });
+    if (!is_looked_up) return out;
+    reads.reserve(files.size());
+    for (const auto &[i, file] : files) {
+        reads.push_back({handle_of(file.handle), 0, most});
+        submits.push_back([args = &reads.back()](rpc_context *rpc, auto *answered, void *self) {
+            return ::rpc_nfs3_read_async(rpc, answered, args, self);
+        });
+    }
+    (void)ask_all([&](size_t number, void *data) {
+        const auto &result = *static_cast<READ3res *>(data);
+        const auto &[i, file] = files[number];
+        if (result.status != NFS3_OK || result.READ3res_u.resok.data.data_len != file.is.size) return;
+        out[i] = {true, std::string(result.READ3res_u.resok.data.data_val, result.READ3res_u.resok.data.data_len)};
+    });
+    return out;
+}
+
 std::string Client::read_link(const std::string &link)
 {
     READLINK3args args{handle_of(link)};

@@ -70,6 +70,13 @@ public:
     std::vector<Item> list(const std::string &folder);
     /// At most one answer's worth. Empty at the end.
     std::string read(const std::string &file, uint64_t offset, uint32_t size);
+    struct Small {
+        bool is_told = false;                   ///< else it has to be asked for by itself
+        std::optional<std::string> content{};   ///< none: there is no such file
+    };
+    /// The files of one name in many folders, up to `most` bytes each, all asked for at once. Never throws for what the server
+    /// refuses, or does not answer soon.
+    std::vector<Small> read_small(const std::vector<std::string> &folders, std::string_view name, uint32_t most);
     std::string read_link(const std::string &link);
 
     /// EEXIST: something of that name is there.

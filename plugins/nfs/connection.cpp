@@ -111,6 +111,56 @@ Outcome Connection::ask_once(const Call &call, const Submit &submit, const Answe
     return wait(call);
 }
 
+struct Connection::Several {
+    struct One {
+        Several *all;
+        size_t number;
+        bool is_done;
+    };
+    Connection &connection;
+    const std::function<void(size_t, void *)> &answer;
+    std::vector<One> each;
+    size_t left;
+};
+
+void Connection::on_one_answer(rpc_context *, int status, void *data, void *self)
+{
+    auto &one = *static_cast<Several::One *>(self);
+    Connection &connection = one.all->connection;
+    if (one.is_done || !connection.is_waiting_) return;
+    one.is_done = true;
+    connection.status_ = status;
+    connection.is_waiting_ = --one.all->left > 0 && status == RPC_STATUS_SUCCESS;
+    if (status != RPC_STATUS_SUCCESS) return;
+    try {
+        one.all->answer(one.number, data);
+    } catch (...) {
+        connection.thrown_ = std::current_exception();
+        connection.is_waiting_ = false;
+    }
+}
+
+Outcome Connection::ask_all(const Call &call, const std::vector<Submit> &submits,
+                            const std::function<void(size_t, void *)> &answer)
+{
+    if (submits.empty()) return Outcome::answered;
+    Several all{*this, answer, {}, submits.size()};
+    for (size_t i = 0; i < submits.size(); ++i) all.each.push_back({&all, i, false});
+    is_waiting_ = true;
+    Outcome outcome = Outcome::broken;
+    size_t sent = 0;
+    while (sent < submits.size() && submits[sent](rpc_, &Connection::on_one_answer, &all.each[sent]) >= 0) ++sent;
+    try {
+        if (sent == submits.size()) outcome = serve(call);
+    } catch (...) {
+        close();
+        throw;
+    }
+    // What is still out refers to what goes away now.
+    if (outcome != Outcome::answered) close();
+    return outcome;
+}
+
 // For what stands before the connection's use: nobody waits for its answer later.
 Outcome Connection::request(const Call &call, const Submit &submit, const Answer &answer)
 {

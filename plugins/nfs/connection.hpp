@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -40,6 +41,9 @@ public:
     /// As ask(), but with a timeout the connection goes on and the answer may still be waited for, by wait().
     Outcome ask_once(const Call &call, const Submit &submit, const Answer &answer);
     Outcome wait(const Call &call);
+    /// Several requests at once; each answer is taken with the number of its request, as it comes. Where not all are answered
+    /// the connection is closed.
+    Outcome ask_all(const Call &call, const std::vector<Submit> &submits, const std::function<void(size_t, void *)> &answer);
     void close() noexcept;
 
     bool is_open() const noexcept { return rpc_ != nullptr; }
@@ -54,6 +58,8 @@ public:
 
 private:
     static void on_answer(rpc_context *, int status, void *data, void *self);
+    struct Several;
+    static void on_one_answer(rpc_context *, int status, void *data, void *one);
     Outcome request(const Call &call, const Submit &submit, const Answer &answer);
     Outcome serve(const Call &call);
 

@@ -19,6 +19,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr size_t text_size = 512;
+// Each look costs some requests: many that wait must not keep the holder's own from the server.
+constexpr milliseconds longest_wait(200);
 
 int64_t monotonic_ns() noexcept
 {
@@ -191,7 +193,7 @@ Leases::Handle Leases::take(const Call &call, const Call &waiting, std::shared_p
     const std::string lock = name_of(name), token = folder::noise();
     const Clock::time_point begun = Clock::now();
     std::optional<int64_t> offset_ns;   // of the server's clock
-    for (milliseconds wait(2);; wait = std::min(wait * 2, milliseconds(100))) {
+    for (milliseconds wait(2);; wait = std::min(wait * 2, longest_wait)) {
         const std::optional<LeaseFolder::File> found = folder->look(call, lock);
         if (found && !found->is_regular) throw Error(Code::corrupt, object + ": its lock is not a regular file");
         if (!found) {
@@ -219,6 +221,7 @@ Leases::Handle Leases::take(const Call &call, const Call &waiting, std::shared_p
         }
         waiting.check(object);
         folder::pause(waiting, wait);
+        waiting.check(object);
     }
 }
 

@@ -1,12 +1,16 @@
 #include <nfs/memory.hpp>
 
+#include <algorithm>
+
+#include <litbuild/names.hpp>
+
 namespace litbuild::nfs {
 
 using folder::Path;
 
 namespace {
 
-constexpr size_t most_listings = 16, most_handles = 1000;
+constexpr size_t most_listings = 16, most_handles = 1000, most_courses = 16;
 constexpr size_t largest_file = 16 * 1024, most_bytes = 64 * 1024 * 1024;
 // So often an old listing is asked before it is worth another one.
 constexpr uint64_t many = 16;
@@ -44,17 +48,18 @@ void Memory::listed(const Path &path, const std::vector<Item> &items)
     listed.time = Clock::now();
     listed.is_valid = true;
     listed.asked = 0;
+    listed.numbers.clear();
     for (const Item &item : items) {
         if (item.is.type != Type::folder || item.handle.empty()) continue;
         const auto old = before.find(item.name);
         const bool is_same = old != before.end() && old->second.handle == item.handle &&
                              old->second.modified_ns == item.is.modified_ns;
         listed.folders.emplace(item.name, is_same ? std::move(old->second)
-                                                  : Folder{item.handle, item.is.modified_ns, listed.time, {}});
+                                                  : Folder{item.handle, item.is.modified_ns, listed.time, {}, {}});
     }
 }
 
-Memory::Folder *Memory::find(const Path &folder, const Listed **in)
+Memory::Folder *Memory::find(const Path &folder, Listed **in)
 {
     const auto at = listings_.find(folder.parent().text());
     if (at == listings_.end() || folder.is_root()) return nullptr;
@@ -77,16 +82,87 @@ Memory::Listing Memory::listing(const Path &folder)
 std::optional<Memory::Known> Memory::known(const Path &folder, std::string_view file)
 {
     const std::lock_guard guard(mutex_);
-    const Listed *listed = nullptr;
+    Listed *listed = nullptr;
     Folder *found = find(folder, &listed);
     if (!found || !listed->is_valid || Clock::now() - listed->time > fresh_) return std::nullopt;
     Known known{found->handle, found->modified_ns, Clock::now() - found->since > fresh_, false, {}};
+    step(*listed, folder, file);
     const auto at = found->files.find(file);
     if (at != found->files.end() && Clock::now() - at->second.second < longest) {
         known.has_file = true;
         known.content = at->second.first;
+        return known;
     }
+    const auto ahead = found->ahead.find(file);
+    if (ahead == found->ahead.end()) return known;
+    if (Clock::now() - ahead->second.second <= fresh_) {
+        known.has_file = true;
+        known.content = std::move(ahead->second.first);
+    }
+    found->ahead.erase(ahead);
     return known;
+}
+
+void Memory::step(Listed &listed, const Path &folder, std::string_view file)
+{
+    const auto number = parse_runid(folder.name());
+    if (!number) return;
+    if (listed.numbers.empty()) {
+        for (const auto &[name, each] : listed.folders)
+            if (const auto one = parse_runid(name)) listed.numbers.push_back(*one);
+        std::sort(listed.numbers.begin(), listed.numbers.end());
+    }
+    auto course = listed.courses.find(file);
+    if (course == listed.courses.end()) {
+        // Names of artifacts come from outside.
+        if (listed.courses.size() >= most_courses) listed.courses.clear();
+        course = listed.courses.emplace(file, Course{}).first;
+    }
+    Course &on = course->second;
+    const auto at = std::lower_bound(listed.numbers.begin(), listed.numbers.end(), *number);
+    const int direction = at != listed.numbers.begin() && *std::prev(at) == on.last                         ? 1
+                          : at != listed.numbers.end() && std::next(at) != listed.numbers.end() && *std::next(at) == on.last ? -1
+                                                                                                            : 0;
+    on.steps = direction == 0 ? 0 : direction == on.direction ? on.steps + 1 : 1;
+    on.direction = direction;
+    on.last = *number;
+}
+
+std::vector<Memory::Next> Memory::next(const Path &folder, std::string_view file)
+{
+    constexpr size_t most = 64;
+    const std::lock_guard guard(mutex_);
+    Listed *listed = nullptr;
+    std::vector<Next> out;
+    if (!find(folder, &listed)) return out;
+    const auto course = listed->courses.find(file);
+    if (course == listed->courses.end() || course->second.steps < 2) return out;
+    const Course &on = course->second;
+    const size_t count = std::min(most, on.steps * 4);
+    auto at = std::lower_bound(listed->numbers.begin(), listed->numbers.end(), on.last);
+    for (size_t i = 0; i < count && at != listed->numbers.end(); ++i) {
+        const std::string name = std::to_string(*at);
+        const auto found = listed->folders.find(name);
+        const bool is_wanted = found != listed->folders.end() && !found->second.files.contains(file) &&
+                               !found->second.ahead.contains(file);
+        if (is_wanted) {
+            const Folder &one = found->second;
+            out.push_back({folder.parent() / name,
+                           {one.handle, one.modified_ns, Clock::now() - one.since > fresh_, false, {}}});
+        }
+        if (on.direction < 0 && at == listed->numbers.begin()) break;
+        std::advance(at, on.direction);
+    }
+    return out;
+}
+
+void Memory::read_ahead(const Next &next, std::string_view file, const std::optional<std::string> &content)
+{
+    const std::lock_guard guard(mutex_);
+    Listed *listed = nullptr;
+    Folder *found = find(next.folder, &listed);
+    if (!found || !listed->is_valid || found->handle != next.known.handle || found->modified_ns != next.known.modified_ns) return;
+    found->ahead.insert_or_assign(std::string(file), std::pair(content, Clock::now()));
 }
 
 void Memory::read(const Path &folder, const Known &known, std::string_view file, const std::optional<std::string> &content)

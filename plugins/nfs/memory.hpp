@@ -29,6 +29,7 @@ public:
     /// Zero: nothing is remembered.
     explicit Memory(std::chrono::milliseconds fresh) : fresh_(fresh) {}
     bool is_on() const noexcept { return fresh_.count() > 0; }
+    std::chrono::milliseconds fresh() const noexcept { return fresh_; }
 
     /// Handles of folders high up, which hardly ever change.
     void found(const folder::Path &path, const std::string &handle);
@@ -54,23 +55,43 @@ public:
     std::optional<Known> known(const folder::Path &folder, std::string_view file);
     void read(const folder::Path &folder, const Known &known, std::string_view file, const std::optional<std::string> &content);
 
+    struct Next {
+        folder::Path folder;
+        Known known;
+    };
+    /// Where a file is asked for in one folder after the other, in the order of their numbers: that folder and the next ones,
+    /// in which it is not known. Else nothing.
+    std::vector<Next> next(const folder::Path &folder, std::string_view file);
+    /// What was read before it was asked for, a moment ago: is told once.
+    void read_ahead(const Next &next, std::string_view file, const std::optional<std::string> &content);
+
     /// Something was changed from here.
     void forget();
 
 private:
+    using Files = std::map<std::string, std::pair<std::optional<std::string>, Clock::time_point>, std::less<>>;
     struct Folder {
         std::string handle;
         int64_t modified_ns = 0;
         Clock::time_point since;   // first seen with that time
-        std::map<std::string, std::pair<std::optional<std::string>, Clock::time_point>, std::less<>> files;
+        Files files, ahead;
+    };
+    // How somebody goes through the folders, file by file.
+    struct Course {
+        int64_t last = 0;
+        int direction = 0;
+        size_t steps = 0;
     };
     struct Listed {
         Clock::time_point time;
         bool is_valid = true;
         uint64_t asked = 0;
         std::unordered_map<std::string, Folder> folders;
+        std::vector<int64_t> numbers;   // of the folders, in order; empty: not looked at
+        std::map<std::string, Course, std::less<>> courses;
     };
-    Folder *find(const folder::Path &folder, const Listed **in = nullptr);
+    static void step(Listed &listed, const folder::Path &folder, std::string_view file);
+    Folder *find(const folder::Path &folder, Listed **in = nullptr);
 
     const std::chrono::milliseconds fresh_;
     std::mutex mutex_;

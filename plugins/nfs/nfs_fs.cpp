@@ -22,7 +22,7 @@ using folder::Renamed;
 namespace {
 
 constexpr uint64_t editable_size = 1024 * 1024;
-constexpr uint32_t piece_size = 1024 * 1024;
+constexpr uint32_t piece_size = 1024 * 1024, small_file = 16 * 1024;
 
 // umask() cannot be asked without changing it for the whole process.
 uint32_t without_umask(uint32_t mode)
@@ -171,7 +171,6 @@ bool NfsFs::read_file(const Call &call, const Path &path, uint64_t offset, uint6
 // Whether a fresh listing knows the folder of the file; then what is in it, from memory or asked for by the folder's handle.
 bool NfsFs::read_known(const Call &call, const Path &path, std::optional<std::string> &content)
 {
-    constexpr uint32_t small = 16 * 1024;
     const Path folder = path.parent();
     const Memory::Listing listing = memory_.listing(folder);
     if (listing == Memory::Listing::none) return false;
@@ -182,16 +181,39 @@ bool NfsFs::read_known(const Call &call, const Path &path, std::optional<std::st
     if (known->has_file) return true;
     try {
         Client client(server_, call);
+        if (read_next(client, path, content)) return true;
         const std::optional<Node> file = client.lookup(known->handle, path.name());
         // What is no small file has its own way.
-        if (file && (file->is.type != Type::file || file->is.size > small)) return false;
-        if (file) content = file->is.size == 0 ? std::string() : client.read(file->handle, 0, small);
+        if (file && (file->is.type != Type::file || file->is.size > small_file)) return false;
+        if (file) content = file->is.size == 0 ? std::string() : client.read(file->handle, 0, small_file);
         if (file && content->size() != file->is.size) return false;
     } catch (const Refusal &) {
         return false;
     }
     memory_.read(folder, *known, path.name(), content);
     return true;
+}
+
+// Who reads one build after the other is going to read the next ones.
+bool NfsFs::read_next(Client &client, const Path &path, std::optional<std::string> &content)
+{
+    const std::vector<Memory::Next> next = memory_.next(path.parent(), path.name());
+    if (next.size() < 2) return false;
+    std::vector<std::string> handles;
+    for (const Memory::Next &one : next) handles.push_back(one.known.handle);
+    const std::vector<Client::Small> found = client.read_small(handles, path.name(), small_file);
+    bool is_told = false;
+    for (size_t i = 0; i < next.size(); ++i) {
+        if (!found[i].is_told) continue;
+        memory_.read(next[i].folder, next[i].known, path.name(), found[i].content);
+        if (next[i].folder.text() != path.parent().text()) {
+            memory_.read_ahead(next[i], path.name(), found[i].content);
+            continue;
+        }
+        content = found[i].content;
+        is_told = true;
+    }
+    return is_told;
 }
 
 bool NfsFs::make_dir(const Call &call, const Path &path)

@@ -31,6 +31,7 @@ public:
     explicit NfsFs(const Options &options);
 
     uint64_t capabilities() const override { return LB_STORE_DURABLE | LB_STORE_SHARED; }
+    std::chrono::milliseconds as_of() const override { return memory_.fresh(); }
     const std::string &root() const override { return root_; }
 
     bool read_dir(const Call &call, const folder::Path &dir, const folder::NameSink &each) override;
@@ -67,6 +68,7 @@ private:
     std::unique_ptr<HeldLease> hold(const Call &waiting, Client &client, const Node &folder, const folder::Path &path,
                                     HeldLease::Times times);
     bool read_known(const Call &call, const folder::Path &path, std::optional<std::string> &content);
+    bool read_next(Client &client, const folder::Path &path, std::optional<std::string> &content);
     std::string content(Client &client, const Node &folder, const folder::Path &path) const;
     Node write(Client &client, const Node &folder, std::string_view name, std::string_view content,
                folder::Durable durable, Client::Name whose);

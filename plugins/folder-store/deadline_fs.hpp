@@ -1,9 +1,10 @@
 // A file system whose calls may never come back, as those of a hard NFS mount do while its server is away: no signal ends
 // them, so each is made by a thread of its own, and left alone where it is not back at the deadline of its call.
 //
-// The threads that are left alone are the probe: while one of them is out, and no other call has come back since, the server is
-// taken for away, and calls fail at once, with how long it has not answered; when they come back, work goes on. So there are never more of them than calls were
-// under way when the server went, and never more than a fixed number. Calls on other file systems take no part in it.
+// The threads that are left alone are the probe: while one of them is out, and no other call has come back since, the server
+// is taken for away, and calls fail at once, with how long it has not answered; when they come back, work goes on. So there
+// are never more of them than calls were under way when the server went, and never more than a fixed number. Calls on other
+// file systems take no part in it.
 #pragma once
 
 #include <memory>

@@ -120,9 +120,10 @@ void Memory::step(Listed &listed, const Path &folder, std::string_view file)
     }
     Course &on = course->second;
     const auto at = std::lower_bound(listed.numbers.begin(), listed.numbers.end(), *number);
-    const int direction = at != listed.numbers.begin() && *std::prev(at) == on.last                         ? 1
-                          : at != listed.numbers.end() && std::next(at) != listed.numbers.end() && *std::next(at) == on.last ? -1
-                                                                                                            : 0;
+    const auto end = listed.numbers.end();
+    int direction = 0;
+    if (at != listed.numbers.begin() && *std::prev(at) == on.last) direction = 1;
+    else if (at != end && std::next(at) != end && *std::next(at) == on.last) direction = -1;
     on.steps = direction == 0 ? 0 : direction == on.direction ? on.steps + 1 : 1;
     on.direction = direction;
     on.last = *number;
@@ -161,7 +162,8 @@ void Memory::read_ahead(const Next &next, std::string_view file, const std::opti
     const std::lock_guard guard(mutex_);
     Listed *listed = nullptr;
     Folder *found = find(next.folder, &listed);
-    if (!found || !listed->is_valid || found->handle != next.known.handle || found->modified_ns != next.known.modified_ns) return;
+    if (!found || !listed->is_valid) return;
+    if (found->handle != next.known.handle || found->modified_ns != next.known.modified_ns) return;
     found->ahead.insert_or_assign(std::string(file), std::pair(content, Clock::now()));
 }
 

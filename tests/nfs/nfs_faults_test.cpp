@@ -295,13 +295,14 @@ BOOST_AUTO_TEST_CASE(a_lock_goes_with_its_holder)
     Room room;
     for (const auto &[holder_mounts, waiter_mounts] : {std::pair(true, false), {false, true}, {true, true}, {false, false}}) {
         if (!is_full() && holder_mounts == waiter_mounts) continue;
-        BOOST_TEST_CONTEXT("holder by " << (holder_mounts ? "root" : "url") << ", waiter by " << (waiter_mounts ? "root" : "url"))
+        BOOST_TEST_CONTEXT("holder mounts: " << holder_mounts << ", waiter mounts: " << waiter_mounts)
         {
             Room::Root root = room.root();
             root.store->create(Call(), new_build("contoso", 1));
             const folder::Path tags = folder::Path() / "contoso" / "logs" / "1" / "tags";
             const fs::path file = root.logs() / "1/.tags.lease";
-            const auto one = way_in(room, root.path, holder_mounts, lease), other = way_in(room, root.path, waiter_mounts, lease);
+            const auto one = way_in(room, root.path, holder_mounts, lease);
+            const auto other = way_in(room, root.path, waiter_mounts, lease);
             {
                 const auto held = one->lock(Call(), tags);
                 // Kept alive for several leases.
@@ -317,9 +318,9 @@ BOOST_AUTO_TEST_CASE(a_lock_goes_with_its_holder)
             BOOST_TEST(fs::exists(file));
             BOOST_TEST(failure([&] { other->lock(Call::until(Clock::now()), tags); }) == "nothing thrown");
             // Of another host: after the lease, by one's own clock, whatever the times on the server say.
-            const std::string text = "{\"token\":\"x\",\"sequence\":1,\"lease_ms\":600,\"owner\":{\"host\":\"far\",\"boot\":"
-                                     "\"11111111-2222-3333-4444-555555555555\",\"space\":\"pid:[1]\",\"pid\":17,\"start\":1}}\n";
-            spill(file, text);
+            spill(file, R"({"token":"x","sequence":1,"lease_ms":600,"owner":{"host":"far","boot":)"
+                        R"("11111111-2222-3333-4444-555555555555","space":"pid:[1]","pid":17,"start":1}})"
+                        "\n");
             fs::last_write_time(file, fs::file_time_type::clock::now() + std::chrono::hours(5));
             BOOST_TEST(failure([&] { other->lock(Call::within(lease / 2), tags); }).starts_with("timeout; "));
             BOOST_TEST(failure([&] { other->lock(Call::within(seconds(5)), tags); }) == "nothing thrown");

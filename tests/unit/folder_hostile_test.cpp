@@ -78,7 +78,8 @@ BOTH_WAYS(what_is_planted_leads_nowhere)
     int turn = 0;
     const bool has_leases = over_nfs || is_mounted();
     for (const bool two_disks : {false, true})
-        for (const char *name : {"logs/.next", "logs/.next.lease", "logs/1/.tags.lease", "logs/.ops/.1.lease", "logs/.next.lock", "logs/.ops", "logs/.removed", "logs/archive",
+        for (const char *name : {"logs/.next", "logs/.next.lease", "logs/1/.tags.lease", "logs/.ops/.1.lease",
+                                 "logs/.next.lock", "logs/.ops", "logs/.removed", "logs/archive",
                                  "logs/archive/1", "logs/1/tags", "logs/1/.tags.lock", "logs/1/.control",
                                  "logs/1/build.json", "logs/1/log", "logs/1/.control/stop", "logs/.ops/.1.lock",
                                  "logs/archive/.trash-1-aa", "logs/archive/.mv-1-aa", "logs/1", "logs"})

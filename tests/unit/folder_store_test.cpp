@@ -27,7 +27,8 @@ BOTH_WAYS(a_new_build_is_there_whole)
     BOOST_TEST(slurp(store.logs / ".next") == "1\n");
     BOOST_TEST(store.teams(Call()) == std::vector<std::string>{"contoso"});
     BOOST_TEST(dotted(store.logs) == std::string(".next") + next_lock);
-    BOOST_TEST(store.capabilities() == (LB_STORE_DURABLE | (over_nfs ? 0 : LB_STORE_LOCAL_PATH) | (over_nfs || is_mounted() ? LB_STORE_SHARED : 0)));
+    const uint64_t shared = over_nfs || is_mounted() ? LB_STORE_SHARED : 0, local = over_nfs ? 0 : LB_STORE_LOCAL_PATH;
+    BOOST_TEST(store.capabilities() == (LB_STORE_DURABLE | shared | local));
 }
 
 BOTH_WAYS(an_empty_document_takes_the_run_id)

@@ -402,6 +402,22 @@ ON_EACH_ENGINE(options_of_a_spec)
     BOOST_TEST(slurp(good.path() / "build.json").find("s3cret") == std::string::npos);
 }
 
+/// As authors of plugins check theirs; podman only in the long form.
+ON_EACH_ENGINE(the_conformance_kit)
+{
+    if (engine_name == "podman" && !is_long()) return;
+    ENGINE_OR_SKIP;
+    const TempRoot folder;
+    spill(folder.path() / "config.json",
+          json::serialize(json::object{
+              {"process", {{"engine", engine.address()}, {"image", "localhost/busybox:1"}, {"timeout", "60s"}}}}));
+    const std::string bin = ::getenv("LITBUILD_BIN_DIR"), library = std::string(::getenv("LITBUILD_PLUGIN_DIR")) + "/container.so";
+    const bool good = run({bin + "/litbuild-plugin", "check", library, (folder.path() / "config.json").string()}, {},
+                          folder.path() / "printed");
+    BOOST_TEST(good, slurp(folder.path() / "printed"));
+    BOOST_TEST(slurp(folder.path() / "printed").find("process.held-and-forget") != std::string::npos);
+}
+
 ON_EACH_ENGINE(strays_are_told)
 {
     ENGINE_OR_SKIP;

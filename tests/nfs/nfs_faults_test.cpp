@@ -383,3 +383,52 @@ BOOST_AUTO_TEST_CASE(refusals_are_told)
     const std::string why = failure([&] { nobody.look(Call(), folder::Path()); });
     BOOST_TEST(why.starts_with("timeout; nfs://127.0.0.1/export: has not answered"), why);
 }
+
+// A full server loses nothing, says so in one sentence, and goes on when there is room.
+BOOST_AUTO_TEST_CASE(a_full_server_is_told_and_loses_nothing)
+{
+    if (!can_serve("a_full_server")) return;
+    if (::geteuid() != 0 || in_processes(1, [](int) { own_mounts(); }) != 0) {
+        std::fprintf(stderr, "SKIPPED: a_full_server: this process may not mount\n");
+        return;
+    }
+    BOOST_TEST(in_processes(1, [](int) {
+        own_mounts();
+        Ganesha small(fast_place());
+        small.end(SIGKILL);
+        mount_small_disk(small.exported, "size=256k");
+        small.start();
+        for (const bool by_root : {false, true}) {
+            const fs::path root = small.exported / (by_root ? "root" : "url"), logs = root / "contoso/logs";
+            fs::create_directories(root);
+            nfs::Options options;
+            options.address = nfs::parse_address(small.url(root));
+            FolderStore store(by_root ? std::unique_ptr<folder::Fs>(std::make_unique<nfs::MountedFs>(root.string()))
+                                      : std::make_unique<nfs::NfsFs>(options));
+            const std::string tag = "gold", other = "silver";
+            const BuildName build{"contoso", store.create(Call(), new_build("contoso", 1)).runid};
+            store.edit_tags(Call(), build, {&tag, 1}, {});
+            std::ofstream filler(small.exported / "filler");
+            for (const std::string piece(512, 'x'); filler.write(piece.data(), 512).flush();) {}
+            const auto is_told = [](const std::string &why) {
+                expect(why.starts_with("no_space; ") && why.find('\n') == why.npos, why);
+            };
+            is_told(failure([&] { store.create(Call(), new_build("contoso", 2)); }));
+            is_told(failure([&] { store.edit_tags(Call(), build, {&other, 1}, {}); }));
+            is_told(failure([&] { store.write_control(Call(), build, "stop", "now"); }));
+            expect(store.tags(Call(), build) == std::vector<std::string>{"gold"}, "tags");
+            expect(listed(store, {"contoso", Scope::all, 0, 0}) == "1", "list");
+            expect(text_of(store, build, "events.jsonl") == "{}\n", "events");
+            expect(dotted(logs / "1") == ".control build.json events.jsonl tags", dotted(logs / "1"));
+            store.archive(Call(), build);
+            expect(places(logs, 1) == "archive", places(logs, 1));
+            fs::remove(small.exported / "filler");
+            filler.close();
+            store.restore(Call(), build);
+            store.edit_tags(Call(), build, {&other, 1}, {});
+            expect(store.tags(Call(), build).size() == 2u, "tags after");
+            store.create(Call(), new_build("contoso", 2));
+            expect(listed(store, {"contoso", Scope::all, 0, 0}) == "2 1", "list after");
+        }
+    }) == 0);
+}

@@ -1,5 +1,5 @@
-// A process controller of a page with one fault at a time; the configuration says which. Without a fault it kills by process
-// group and knows nothing of sessions, which is a fault, too: what left the group goes on.
+// A process controller of a page with one fault at a time; the configuration says which. It kills by process group and leaves
+// what is in other sessions to the runner.
 #include <litbuild/export.hpp>
 
 #include <cstdlib>
@@ -65,6 +65,8 @@ public:
         }
         if (has("says-done")) return out;
         for (const StopStep &step : plan) {
+            // What its runner would have ended in that time lives on.
+            if (has("impatient") && step.signal != SIGKILL) continue;
             ::kill(-pid_of(token), step.signal);
             if (wait(call.at_most(step.grace), token).life == Life::gone) return out;
         }

@@ -376,7 +376,7 @@ BOOST_AUTO_TEST_CASE(a_linked_in_plugin)
     const PluginInfo info = engine.plugins().at(0);
     BOOST_TEST(info.name == "linked-store");
     BOOST_TEST(info.version == "3.2.1");
-    BOOST_TEST(info.abi == "1.2");
+    BOOST_TEST(info.abi == std::to_string(LITBUILD_ABI_MAJOR) + "." + std::to_string(LITBUILD_ABI_MINOR));
     BOOST_TEST(info.interfaces == std::vector<std::string>{"store"}, boost::test_tools::per_element());
 }
 

@@ -81,14 +81,15 @@ void harm_each(Harm harm)
         for (uint64_t point = 0; point < calls; point += step) {
             Room::Root root = room.root();
             operation.prepare(*root.store);
-            std::atomic<bool> is_harmed{false};
+            const auto begin = Clock::now();
+            std::atomic<bool> is_harmed{false}, was_early{false};
             room.proxy.judge([&](uint64_t number, uint32_t) {
                 if (number != point) return Proxy::Fault::none;
+                was_early = Clock::now() < begin + deadline / 2;
                 harm == Harm::stop ? room.ganesha.freeze() : room.ganesha.end(SIGKILL);
                 is_harmed = true;
                 return Proxy::Fault::none;
             });
-            const auto begin = Clock::now();
             const std::string why = failure([&] { operation.run(*root.store, Call::within(deadline)); });
             const auto time = Clock::now() - begin;
             const std::string where = operation.name + (" at call " + std::to_string(point));
@@ -98,8 +99,10 @@ void harm_each(Harm harm)
             // Where only the clearing up was hit, it is done all the same.
             if (why != "nothing thrown") {
                 BOOST_TEST(why.starts_with("timeout; "), where << ": " << why);
-                BOOST_TEST(why.find(root.address + ": has not answered for ") != why.npos, where << ": " << why);
-                BOOST_TEST(why.find(" s, since 20") != why.npos, where << ": " << why);
+                // On a busy machine the time may be over before anybody is asked.
+                const bool waited = was_early || why.find(": the deadline has passed") == why.npos;
+                BOOST_TEST((!waited || why.find(root.address + ": has not answered for ") != why.npos), where << ": " << why);
+                BOOST_TEST((!waited || why.find(" s, since 20") != why.npos), where << ": " << why);
             }
             room.proxy.judge({});
             if (is_harmed) harm == Harm::stop ? room.ganesha.thaw() : room.ganesha.start();

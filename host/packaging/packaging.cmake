@@ -19,9 +19,12 @@ foreach(program litbuild litbuild-plugin)
   endif()
 endforeach()
 
-install(FILES host/litbuild/reference/litbuild.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
-install(FILES host/litbuild/reference/litbuild.bash RENAME litbuild COMPONENT programs
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+foreach(program litbuild litbuild-plugin)
+  set(reference host/${program}/reference/${program})
+  install(FILES ${reference}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
+  install(FILES ${reference}.bash RENAME ${program} COMPONENT programs
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+endforeach()
 
 # plugins
 foreach(plugin local-fs local-process nfs container)

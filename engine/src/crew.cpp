@@ -1,33 +1,12 @@
 #include "crew.hpp"
 
-#include <signal.h>
-
 #include <system_error>
+
+#include <litbuild/linux/signals.hpp>
 
 #include "bulk.hpp"
 
 namespace litbuild::detail {
-
-namespace {
-
-/// Signals are for the threads of the host.
-class SignalsBlocked {
-public:
-    SignalsBlocked()
-    {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked &) = delete;
-    SignalsBlocked &operator=(const SignalsBlocked &) = delete;
-
-private:
-    sigset_t before_;
-};
-
-}  // namespace
 
 Crew::Crew(std::vector<BulkResult> &results, const Call &call, const Action &action)
     : results_(results), count_(results.size()), done_(count_, Done::no), call_(call), action_(action)
@@ -45,7 +24,7 @@ Crew::~Crew()
 
 void Crew::hire(size_t count)
 {
-    const SignalsBlocked blocked;
+    const linux_::SignalsBlocked blocked;
     try {
         while (threads_.size() < count) threads_.emplace_back([this] { work(); });
     } catch (const std::system_error &e) {

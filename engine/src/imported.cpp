@@ -63,21 +63,10 @@ public:
     Entry create(const Call &call, const NewBuild &build) override
     {
         std::vector<lb_file> files;
-        for (const auto &[name, content] : build.files) {
-            lb_file file = abi::sized<lb_file>();
-            file.name = abi::str(name);
-            file.content = abi::str(content);
-            files.push_back(file);
-        }
-        lb_new_build raw = abi::sized<lb_new_build>();
-        raw.team = abi::str(build.team);
-        raw.uuid = abi::str(build.uuid);
-        raw.document = abi::str(build.document);
-        raw.files = files.data();
-        raw.file_count = files.size();
+        const lb_new_build raw = abi::to_c(build, files);
         return take_entry(build.team, [&](lb_entries_fn fn, void *ctx) {
             const OutgoingCall outgoing(call);
-            plugin_.call(build.team, "create", &lb_store::create, outgoing.get(), static_cast<const lb_new_build *>(&raw),
+            plugin_.call(build.team, "create", &lb_store::create, outgoing.get(), &raw,
                          fn, ctx);
         });
     }

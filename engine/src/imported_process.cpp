@@ -21,22 +21,11 @@ public:
             token = abi::text(text);
             return true;
         });
-        const std::vector<lb_str> argv = abi::to_c(spec.command);
-        const std::vector<lb_str> env = abi::to_c(spec.environment);
-        lb_launch raw = abi::sized<lb_launch>();
-        raw.team = abi::str(spec.build.team);
-        raw.runid = spec.build.runid;
-        raw.uuid = abi::str(spec.uuid);
-        raw.folder = abi::str(spec.folder);
-        raw.argv = argv.data();
-        raw.argv_count = argv.size();
-        raw.env = env.data();
-        raw.env_count = env.size();
-        raw.limits = abi::str(spec.limits);
-        raw.options = abi::str(spec.options);
+        std::vector<lb_str> argv, env;
+        const lb_launch raw = abi::to_c(spec, argv, env);
         const OutgoingCall outgoing(call);
         plugin_.receive(to_string(spec.build), "launch", &lb_process_controller::launch, receiver, outgoing.get(),
-                        static_cast<const lb_launch *>(&raw));
+                        &raw);
         if (token.empty() || token.size() > 4096)
             throw Error(Code::internal, to_string(spec.build) + ": plugin " + plugin_.name() + " gave no good token");
         return token;

@@ -74,7 +74,6 @@ std::string to_json(const Summary &summary)
 
 std::string to_json(const StopResult &result, const BuildName &build)
 {
-    static constexpr const char *outcomes[] = {"stopped", "already_finished", "requested", "incomplete"};
     json::array survivors;
     for (const ProcessInfo &info : result.report.survivors)
         survivors.push_back({{"pid", info.pid},
@@ -85,7 +84,7 @@ std::string to_json(const StopResult &result, const BuildName &build)
     return json::serialize(json::object{
         {"team", build.team},
         {"runid", build.runid},
-        {"outcome", outcomes[static_cast<size_t>(result.outcome)]},
+        {"outcome", name(result.outcome)},
         {"message", result.message},
         {"took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(result.report.took).count()},
         {"mechanism", text_value(result.report.mechanism)},

@@ -10,19 +10,14 @@ namespace {
 
 namespace json = boost::json;
 
-struct Shown {
-    const char *word;
-    Colour colour;
-};
-
-Shown shown(Finding::State state)
+Colour colour_of(Finding::State state)
 {
     switch (state) {
-    case Finding::State::repaired: return {"repaired", Colour::green};
-    case Finding::State::repairable: return {"repairable", Colour::yellow};
+    case Finding::State::repaired: return Colour::green;
+    case Finding::State::repairable: return Colour::yellow;
     case Finding::State::left: break;
     }
-    return {"left", Colour::red};
+    return Colour::red;
 }
 
 std::string as_json(const std::vector<TeamFinding> &findings)
@@ -32,7 +27,7 @@ std::string as_json(const std::vector<TeamFinding> &findings)
         out.push_back({{"team", team},
                        {"runid", found.runid == 0 ? json::value(nullptr) : json::value(found.runid)},
                        {"kind", as_utf8(found.kind)},
-                       {"state", shown(found.state).word},
+                       {"state", name(found.state)},
                        {"text", as_utf8(found.text)},
                        {"action", as_utf8(found.action)}});
     return json::serialize(out) + "\n";
@@ -44,10 +39,9 @@ std::string as_text(const std::vector<TeamFinding> &findings)
     std::string out;
     size_t repairable = 0;
     for (const auto &[team, found] : findings) {
-        const Shown how = shown(found.state);
-        std::string state = how.word;
+        std::string state = name(found.state);
         state.resize(10, ' ');
-        out += coloured(state, how.colour) + "  " + escaped(found.text) +
+        out += coloured(state, colour_of(found.state)) + "  " + escaped(found.text) +
                (found.action.empty() ? "" : "; " + escaped(found.action)) + "\n";
         if (found.state == Finding::State::repairable) ++repairable;
     }

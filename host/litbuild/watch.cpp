@@ -9,22 +9,9 @@ namespace {
 
 namespace json = boost::json;
 
-const char *word(Change::Kind kind)
-{
-    switch (kind) {
-    case Change::Kind::watching: return "watching";
-    case Change::Kind::created: return "created";
-    case Change::Kind::changed: return "changed";
-    case Change::Kind::archived: return "archived";
-    case Change::Kind::restored: return "restored";
-    case Change::Kind::removed: return "removed";
-    }
-    return "changed";
-}
-
 std::string as_json(const BuildChange &change)
 {
-    json::object out = {{"time", to_rfc3339(now())}, {"change", word(change.kind)}, {"team", change.build.team}};
+    json::object out = {{"time", to_rfc3339(now())}, {"change", name(change.kind)}, {"team", change.build.team}};
     if (change.kind == Change::Kind::watching) {
         out["delay_ms"] = change.delay.count();
         return json::serialize(out) + "\n";
@@ -41,7 +28,7 @@ std::string as_json(const BuildChange &change)
 /// "2024-06-08 16:40:31  changed   contoso/19  running  load 45%"
 std::string as_line(const BuildChange &change)
 {
-    std::string kind = word(change.kind);
+    std::string kind = name(change.kind);
     kind.resize(8, ' ');
     std::string out = local_time(now()) + "  " + kind + "  ";
     if (change.kind == Change::Kind::watching) {

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 
 #include <unistd.h>
+
+#include <litbuild/linux/signals.hpp>
 
 #include <folder-store/afterwards.hpp>
 #include <folder-store/fields.hpp>
@@ -75,11 +76,8 @@ void Leases::start()
         held_.clear();
     }
     process_ = ::getpid();
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const linux_::SignalsBlocked blocked;
     renewal_ = std::thread([this] { renew_all(); });
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Leases::renew_all() noexcept

@@ -108,6 +108,17 @@ struct StopResult {
     StopReport report;      ///< what the process controller saw
 };
 
+inline const char *name(StopResult::Outcome outcome) noexcept
+{
+    switch (outcome) {
+    case StopResult::Outcome::stopped: return "stopped";
+    case StopResult::Outcome::already_finished: return "already_finished";
+    case StopResult::Outcome::requested: return "requested";
+    case StopResult::Outcome::incomplete: break;
+    }
+    return "incomplete";
+}
+
 /// What a list shows of a build.
 struct Summary {
     BuildName name;

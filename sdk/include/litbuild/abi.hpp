@@ -185,6 +185,25 @@ inline lb_entry to_c(const Entry &entry) noexcept
 }
 inline Entry from_c(const lb_entry &raw) { return {raw.runid, raw.scope == LB_ARCHIVED, text(raw.path)}; }
 
+/// `files` holds what the result points to.
+inline lb_new_build to_c(const NewBuild &build, std::vector<lb_file> &files)
+{
+    files.clear();
+    for (const auto &[name, content] : build.files) {
+        lb_file file = sized<lb_file>();
+        file.name = str(name);
+        file.content = str(content);
+        files.push_back(file);
+    }
+    lb_new_build out = sized<lb_new_build>();
+    out.team = str(build.team);
+    out.uuid = str(build.uuid);
+    out.document = str(build.document);
+    out.files = files.data();
+    out.file_count = files.size();
+    return out;
+}
+
 inline lb_finding to_c(const Finding &finding) noexcept
 {
     lb_finding out = sized<lb_finding>();
@@ -337,6 +356,25 @@ inline Event from_c(const lb_event *from)
 {
     const lb_event raw = copy(from);
     return {raw.cursor, raw.time_ns, state_of(raw.state), text(raw.type), text(raw.json)};
+}
+
+/// `argv` and `env` hold what the result points to.
+inline lb_launch to_c(const LaunchSpec &spec, std::vector<lb_str> &argv, std::vector<lb_str> &env)
+{
+    argv = to_c(spec.command);
+    env = to_c(spec.environment);
+    lb_launch out = sized<lb_launch>();
+    out.team = str(spec.build.team);
+    out.runid = spec.build.runid;
+    out.uuid = str(spec.uuid);
+    out.folder = str(spec.folder);
+    out.argv = argv.data();
+    out.argv_count = argv.size();
+    out.env = env.data();
+    out.env_count = env.size();
+    out.limits = str(spec.limits);
+    out.options = str(spec.options);
+    return out;
 }
 
 inline lb_probe to_c(const Probe &probe) noexcept

@@ -1,4 +1,4 @@
-/* litbuild/plugin.h - the plugin contract of litbuild, version 1.2.
+/* litbuild/plugin.h - the plugin contract of litbuild.
  *
  * A plugin is a shared library that exports ONE symbol, the constant `litbuild_plugin_v1`, and gives the engine a table
  * of functions for each interface that it provides: a build store, a status source, a process controller.

@@ -66,6 +66,16 @@ struct Finding {
     std::string action;
 };
 
+inline const char *name(Finding::State state) noexcept
+{
+    switch (state) {
+    case Finding::State::repaired: return "repaired";
+    case Finding::State::repairable: return "repairable";
+    case Finding::State::left: break;
+    }
+    return "left";
+}
+
 /// What happened to a build.
 struct Change {
     enum class Kind : uint32_t {
@@ -80,6 +90,19 @@ struct Change {
     int64_t runid = 0;                    ///< 0 with Kind::watching
     std::chrono::milliseconds delay{0};   ///< with Kind::watching: how late a change may be told; 0: as it happens
 };
+
+inline const char *name(Change::Kind kind) noexcept
+{
+    switch (kind) {
+    case Change::Kind::watching: return "watching";
+    case Change::Kind::created: return "created";
+    case Change::Kind::changed: break;
+    case Change::Kind::archived: return "archived";
+    case Change::Kind::restored: return "restored";
+    case Change::Kind::removed: return "removed";
+    }
+    return "changed";
+}
 
 /// Each returns false for "enough".
 using FindingSink = std::function<bool(const Finding &)>;

@@ -60,40 +60,6 @@ py::dict dict_of(const Step &step)
     return out;
 }
 
-const char *name_of(StopResult::Outcome outcome)
-{
-    switch (outcome) {
-    case StopResult::Outcome::stopped: return "stopped";
-    case StopResult::Outcome::already_finished: return "already_finished";
-    case StopResult::Outcome::requested: return "requested";
-    case StopResult::Outcome::incomplete: return "incomplete";
-    }
-    return "incomplete";
-}
-
-const char *name_of(Change::Kind kind)
-{
-    switch (kind) {
-    case Change::Kind::watching: return "watching";
-    case Change::Kind::created: return "created";
-    case Change::Kind::changed: return "changed";
-    case Change::Kind::archived: return "archived";
-    case Change::Kind::restored: return "restored";
-    case Change::Kind::removed: return "removed";
-    }
-    return "changed";
-}
-
-const char *name_of(Finding::State state)
-{
-    switch (state) {
-    case Finding::State::repaired: return "repaired";
-    case Finding::State::repairable: return "repairable";
-    case Finding::State::left: return "left";
-    }
-    return "left";
-}
-
 }  // namespace
 
 py::dict to_python(const Status &status)
@@ -145,7 +111,7 @@ py::dict to_python(const StopResult &result)
     }
     py::dict out;
     out["message"] = to_python(result.message);
-    out["outcome"] = name_of(result.outcome);
+    out["outcome"] = name(result.outcome);
     out["killed"] = result.report.killed;
     out["took_ns"] = result.report.took.count();
     out["survivors"] = survivors;
@@ -178,7 +144,7 @@ py::dict to_python(const BulkResult &result)
 py::dict to_python(const BuildChange &change)
 {
     py::dict out;
-    out["kind"] = name_of(change.kind);
+    out["kind"] = name(change.kind);
     out["runid"] = change.build.runid;
     out["status"] = change.status ? py::object(to_python(*change.status)) : py::object(py::none());
     out["delay_ms"] = change.delay.count();
@@ -190,7 +156,7 @@ py::dict to_python(const TeamFinding &finding)
     py::dict out;
     out["team"] = to_python(finding.team);
     out["runid"] = finding.found.runid;
-    out["state"] = name_of(finding.found.state);
+    out["state"] = name(finding.found.state);
     out["kind"] = to_python(finding.found.kind);
     out["text"] = to_python(finding.found.text);
     out["action"] = to_python(finding.found.action);

@@ -2,9 +2,6 @@
 #pragma once
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <future>
@@ -15,6 +12,7 @@
 #include <pybind11/pybind11.h>
 
 #include <litbuild/call.hpp>
+#include <litbuild/linux/signals.hpp>
 
 namespace litbuild::python {
 
@@ -34,17 +32,8 @@ inline Call call_within(const Timeout &timeout)
 template <class Body>
 std::thread start_quiet_thread(Body body)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-        std::thread out(std::move(body));
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        return out;
-    } catch (...) {
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        throw;
-    }
+    const linux_::SignalsBlocked blocked;
+    return std::thread(std::move(body));
 }
 
 /// Waits until `fd` is readable, looking after the interpreter's signals in between. False: one of them has raised.

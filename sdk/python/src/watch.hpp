@@ -31,12 +31,11 @@ public:
     /// The next change; none: the call's deadline has passed. What ended the watching is thrown once all was given.
     std::optional<BuildChange> next(const Call &call)
     {
+        constexpr std::chrono::nanoseconds look_for_cancel = std::chrono::milliseconds(50);
         std::unique_lock lock(mutex_);
         while (changes_.empty() && !over_) {
             if (call.cancelled() || call.expired()) return std::nullopt;
-            changed_.wait_for(lock, call.left(std::chrono::milliseconds(50)) < std::chrono::milliseconds(50)
-                                        ? call.left(std::chrono::milliseconds(50))
-                                        : std::chrono::milliseconds(50));
+            changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(call.left(look_for_cancel), look_for_cancel));
         }
         if (changes_.empty()) {
             if (failure_) std::rethrow_exception(failure_);

@@ -4,11 +4,13 @@
 
 #include <boost/json.hpp>
 
-#include <litbuild/names.hpp>
+#include "../litbuild/foreign_text.hpp"
 
 namespace litbuild::plugin {
 
 namespace json = boost::json;
+using cli::as_utf8;
+using cli::escaped;
 using conformance::Check;
 using conformance::Description;
 using conformance::Result;
@@ -16,23 +18,13 @@ using conformance::Verdict;
 
 namespace {
 
-/// What a plugin printed may be anything.
-std::string printable(std::string_view text)
-{
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        out += c == '\n' || byte >= 0x20 ? c : '?';
-    }
-    return is_utf8(out) ? out : quote(out);
-}
-
+/// What a plugin says or prints may be anything.
 std::string indented(std::string_view text, const std::string &margin)
 {
     std::string out;
     while (!text.empty()) {
         const size_t end = std::min(text.find('\n'), text.size());
-        out += margin + std::string(text.substr(0, end)) + "\n";
+        out += margin + escaped(text.substr(0, end)) + "\n";
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     return out;
@@ -57,11 +49,11 @@ std::string as_text(const Result &result)
 {
     const std::string head = padded(conformance::name(result.verdict), 8) + result.check->name;
     if (result.verdict == Verdict::passed) return head + "\n";
-    if (result.verdict == Verdict::skipped) return head + ": " + printable(result.text) + "\n";
+    if (result.verdict == Verdict::skipped) return head + ": " + escaped(result.text) + "\n";
     const std::string margin(8, ' ');
-    std::string out = head + "\n" + indented(result.check->promise, margin) + indented(printable(result.text), margin);
+    std::string out = head + "\n" + indented(result.check->promise, margin) + indented(result.text, margin);
     if (!result.during.empty()) out += margin + "while it was in " + result.during + "\n";
-    if (!result.printed.empty()) out += margin + "printed:\n" + indented(printable(result.printed), margin + "  ");
+    if (!result.printed.empty()) out += margin + "printed:\n" + indented(result.printed, margin + "  ");
     return out + margin + "see " + result.check->where + "\n";
 }
 
@@ -86,20 +78,20 @@ std::string as_json(std::span<const Result> results, const std::string &library)
     for (const Result &each : results)
         checks.push_back({{"name", each.check->name},
                           {"verdict", conformance::name(each.verdict)},
-                          {"text", printable(each.text)},
-                          {"during", printable(each.during)},
-                          {"printed", printable(each.printed)},
+                          {"text", as_utf8(each.text)},
+                          {"during", as_utf8(each.during)},
+                          {"printed", as_utf8(each.printed)},
                           {"promise", each.check->promise},
                           {"where", each.check->where},
                           {"milliseconds", each.took.count()}});
     return json::serialize(json::object{
-               {"library", library}, {"good", all_good(results)}, {"totals", totals(results)}, {"checks", checks}}) +
+               {"library", as_utf8(library)}, {"good", all_good(results)}, {"totals", totals(results)}, {"checks", checks}}) +
            "\n";
 }
 
 std::string as_text(const Description &found, const std::string &library)
 {
-    std::string out = printable(library) + "\n  " + printable(found.name) + " " + printable(found.version) +
+    std::string out = escaped(library) + "\n  " + escaped(found.name) + " " + escaped(found.version) +
                       ", plugin contract " + found.abi + "\n";
     for (const Description::Table &table : found.tables) {
         out += "  " + table.id + ", " + std::to_string(table.size) + " bytes, " +
@@ -119,9 +111,9 @@ std::string as_json(const Description &found, const std::string &library)
                           {"parallel", table.parallel},
                           {"functions", json::value_from(table.functions)},
                           {"missing", json::value_from(table.missing)}});
-    return json::serialize(json::object{{"library", library},
-                                        {"name", found.name},
-                                        {"version", found.version},
+    return json::serialize(json::object{{"library", as_utf8(library)},
+                                        {"name", as_utf8(found.name)},
+                                        {"version", as_utf8(found.version)},
                                         {"abi", found.abi},
                                         {"tables", tables}}) +
            "\n";

@@ -8,14 +8,10 @@
 
 #include <litbuild/status.hpp>
 
+#include "foreign_text.hpp"
 #include "print.hpp"
 
 namespace litbuild::cli {
-
-/// Control characters, and bytes that are no UTF-8, as \n, \t or \xNN: a build's text must not drive a terminal.
-std::string escaped(std::string_view text);
-/// Bytes that are no UTF-8 as U+FFFD, which JSON can hold.
-std::string as_utf8(std::string_view bytes);
 
 /// "2024-06-08 16:40:31" in local time; "-" for 0.
 std::string local_time(Timestamp time);

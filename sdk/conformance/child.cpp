@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,9 +27,6 @@ namespace {
 
 Shared *page = nullptr;
 
-/// The result as it goes through the pipe: one letter, and the text.
-enum Letter : char { passed = 'P', failed = 'F', skipped = 'S' };
-
 /// What was thrown while a function of the plugin was being called came out of that.
 std::string not_caught(const std::string &what)
 {
@@ -37,25 +35,18 @@ std::string not_caught(const std::string &what)
            "); catch it and return a code, for nothing unwinds across the contract (rule 4)";
 }
 
-std::string carried_out(const std::function<std::string()> &body)
-{
-    try {
-        return std::string(1, passed) + body();
-    } catch (const Failure &e) {
-        return std::string(1, failed) + e.text;
-    } catch (const Skip &e) {
-        return std::string(1, skipped) + e.why;
-    } catch (const std::exception &e) {
-        return std::string(1, failed) + not_caught(e.what());
-    } catch (...) {
-        return std::string(1, failed) + not_caught("of unknown type");
-    }
-}
+std::string letter(Letter what) { return std::string(1, static_cast<char>(what)); }
 
 [[noreturn]] void be_the_child(int result, const std::filesystem::path &output, const std::function<std::string()> &body)
 {
     ::setsid();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Whoever runs the kit may ignore or block signals and have a umask of his own; the checks look at what a plugin changes.
+    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+    sigset_t none_blocked;
+    ::sigemptyset(&none_blocked);
+    ::sigprocmask(SIG_SETMASK, &none_blocked, nullptr);
+    ::umask(022);
     // A core of every crash that is looked for is of no use to anybody.
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
@@ -66,7 +57,6 @@ std::string carried_out(const std::function<std::string()> &body)
     ::dup2(out, 2);
     ::close(in);
     ::close(out);
-    // By copy: whoever writes to the number that the kit uses must not be taken for it.
     const std::string text = carried_out(body);
     for (size_t at = 0; at < text.size();) {
         const ssize_t size = ::write(result, text.data() + at, text.size() - at);
@@ -154,7 +144,8 @@ Result judged(const std::string &said, int status, bool in_time, milliseconds li
         out.verdict = Verdict::ended;
         out.text = "the process ended itself with exit status " + std::to_string(WEXITSTATUS(status));
     } else {
-        out.verdict = said.front() == passed ? Verdict::passed : said.front() == skipped ? Verdict::skipped : Verdict::failed;
+        const auto what = static_cast<Letter>(said.front());
+        out.verdict = what == Letter::passed ? Verdict::passed : what == Letter::skipped ? Verdict::skipped : Verdict::failed;
         out.text = said.substr(1);
     }
     return out;
@@ -163,6 +154,21 @@ Result judged(const std::string &said, int status, bool in_time, milliseconds li
 }  // namespace
 
 Shared *shared() noexcept { return page; }
+
+std::string carried_out(const std::function<std::string()> &body)
+{
+    try {
+        return letter(Letter::passed) + body();
+    } catch (const Failure &e) {
+        return letter(Letter::failed) + e.text;
+    } catch (const Skip &e) {
+        return letter(Letter::skipped) + e.why;
+    } catch (const std::exception &e) {
+        return letter(Letter::failed) + not_caught(e.what());
+    } catch (...) {
+        return letter(Letter::failed) + not_caught("of unknown type");
+    }
+}
 
 WorkFolder::WorkFolder()
 {

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <fstream>
@@ -69,6 +70,8 @@ const void *Context::raw_table(std::string_view interface)
 
 std::string Context::printed() const
 {
+    // In the buffers of the C library it is printed, too.
+    ::fflush(nullptr);
     std::ifstream in(output_, std::ios::binary);
     return std::string(std::istreambuf_iterator<char>(in), {});
 }

@@ -10,6 +10,8 @@
 
 #include <litbuild/linux/descriptor.hpp>
 
+#include "child.hpp"
+
 namespace litbuild::conformance {
 
 using linux_::Descriptor;
@@ -29,16 +31,7 @@ Started start(End end, const std::function<std::string()> &body)
     const pid_t pid = ::fork();
     if (pid < 0) fail("the kit itself: no process");
     if (pid > 0) return {pid, std::move(from)};
-    std::string text;
-    try {
-        text = "P" + body();
-    } catch (const Failure &e) {
-        text = "F" + e.text;
-    } catch (const Skip &e) {
-        text = "S" + e.why;
-    } catch (const std::exception &e) {
-        text = std::string("Fthe kit itself: ") + e.what();
-    }
+    const std::string text = carried_out(body);
     (void)!::write(to.get(), text.data(), text.size());
     if (end == End::killed) ::kill(::getpid(), SIGKILL);
     ::_exit(0);
@@ -53,8 +46,9 @@ std::string finish(Started started, End end)
     int status = 0;
     ::waitpid(started.pid, &status, 0);
     if (text.empty() || (end == End::exits && status != 0)) fail("a second process of the check crashed or ended itself");
-    if (text.front() == 'S') skip(text.substr(1));
-    if (text.front() == 'F') fail(text.substr(1));
+    const auto what = static_cast<Letter>(text.front());
+    if (what == Letter::skipped) skip(text.substr(1));
+    if (what == Letter::failed) fail(text.substr(1));
     return text.substr(1);
 }
 

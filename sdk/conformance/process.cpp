@@ -2,9 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 
-#include <fstream>
-#include <iterator>
-#include <thread>
+#include <litbuild/linux/proc.hpp>
 
 #include "checks.hpp"
 #include "crowd.hpp"
@@ -42,21 +40,13 @@ public:
             ++out.count;
         });
         const std::string folder = build.folder.string();
-        const std::vector<std::string> command = {context_.subject().runner.string(), folder};
-        const std::vector<lb_str> argv = abi::to_c(command), env = abi::to_c(environment);
-        lb_launch raw = abi::sized<lb_launch>();
-        raw.team = abi::str(build.name.team);
-        raw.runid = build.name.runid;
-        raw.uuid = abi::str(build.uuid);
-        raw.folder = abi::str(folder);
-        raw.argv = argv.data();
-        raw.argv_count = argv.size();
-        raw.env = env.data();
-        raw.env_count = env.size();
+        const LaunchSpec spec{build.name, build.uuid, folder, {context_.subject().runner.string(), folder}, environment, {}, {}};
+        std::vector<lb_str> argv, env;
+        const lb_launch raw = abi::to_c(spec, argv, env);
         const OutgoingCall outgoing(call);
         static_cast<Answer &>(out) =
             instance.call("launch", to_string(build.name), &lb_process_controller::launch, outgoing.get(),
-                          static_cast<const lb_launch *>(&raw), each.receive, static_cast<void *>(&each));
+                          &raw, each.receive, static_cast<void *>(&each));
         if (!out.ok()) return out;
         expect(out.count == 1 && !out.value.empty() && out.value.size() <= 4096,
                out.what + ": returned LB_OK and gave " + std::to_string(out.count) + " tokens, the last of " +
@@ -139,11 +129,7 @@ public:
     Instance<lb_process_controller> instance;
 };
 
-std::string slurp(const fs::path &file)
-{
-    std::ifstream in(file, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-}
+std::string slurp(const fs::path &file) { return linux_::slurp(file.c_str()).value_or(""); }
 
 void until_there(const fs::path &file)
 {
@@ -241,9 +227,8 @@ void wait_cancel(Context &context)
     Canceller canceller;
     Call call;
     call.cancelled_by(canceller);
-    std::thread cancelling([&] { canceller.cancel(); });
+    const std::jthread cancelling = soon([&] { canceller.cancel(); });
     const Told<Probe> waited = controller.wait(token, call);
-    cancelling.join();
     expect_code(waited, {LB_CANCELLED, LB_OK});
     expect_ok(controller.stop(build, token));
 }
@@ -355,16 +340,14 @@ void own_signals(Context &context)
     sigfillset(&all);
     ::sigprocmask(SIG_BLOCK, &all, nullptr);
     ::signal(SIGTERM, SIG_IGN);
-    const RunnableBuild build = controller.build("grep -E '^Sig(Blk|Ign)' /proc/self/status > signals");
+    // The step's parent is the command that was launched; for the step itself that has put everything right.
+    const RunnableBuild build = controller.build("grep '^SigIgn:' /proc/$PPID/status > signals");
     controller.waited(controller.launched(build));
     const std::string signals = slurp(build.folder / "signals");
-    const auto bits = [&](const char *line) {
-        const size_t at = signals.find(line);
-        return at == signals.npos ? ~uint64_t{0} : std::stoull(signals.substr(at + 8), nullptr, 16);
-    };
+    expect(signals.starts_with("SigIgn:"), "the launched command cannot be looked at: " + quote(signals));
     const uint64_t term = uint64_t{1} << (SIGTERM - 1);
-    expect(bits("SigBlk:") == 0 && (bits("SigIgn:") & term) == 0,
-           "the build's step inherits the host's signals, and could not be stopped with TERM: " + quote(signals));
+    expect((std::stoull(signals.substr(8), nullptr, 16) & term) == 0,
+           "the launched command inherits the signals that the host ignores, and cannot be told with TERM: " + quote(signals));
 }
 
 /// Whether `held` tells the launch, and by which token. None: it does not.

@@ -1,7 +1,6 @@
 // A status source, over builds that the kit lets it read; one that knows other builds has little to show here, which is said.
-#include <thread>
-
 #include "checks.hpp"
+#include "crowd.hpp"
 #include "tour.hpp"
 
 namespace litbuild::conformance {
@@ -216,9 +215,8 @@ void poll_cancel(Context &context)
     Canceller canceller;
     Call call;
     call.cancelled_by(canceller);
-    std::thread cancelling([&] { canceller.cancel(); });
+    const std::jthread cancelling = soon([&] { canceller.cancel(); });
     const auto none = source.poll(2, all.value.empty() ? 0 : all.value.back().cursor, call);
-    cancelling.join();
     expect_code(none, {LB_CANCELLED, LB_OK});
 }
 
@@ -229,9 +227,8 @@ void poll_waits(Context &context)
     const auto all = source.poll(2, 0, Call::within(5s));
     expect_ok(all);
     if (all.value.empty()) skip("it tells no events of a build that has some");
-    std::thread writing([&] { source.reader.complete_running_build(); });
+    const std::jthread writing = soon([&] { source.reader.complete_running_build(); });
     const auto more = source.poll(2, all.value.back().cursor, Call::within(15s));
-    writing.join();
     expect_ok(more);
     expect(!more.value.empty(), more.what + ": did not tell an event that came while it waited");
 }

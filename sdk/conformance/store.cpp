@@ -147,23 +147,12 @@ Told<Entry> Store::restore(const BuildName &build, const Call &call) const
 Told<Entry> Store::create(const NewBuild &build, const Call &call) const
 {
     std::vector<lb_file> files;
-    for (const auto &[name, content] : build.files) {
-        lb_file file = abi::sized<lb_file>();
-        file.name = abi::str(name);
-        file.content = abi::str(content);
-        files.push_back(file);
-    }
-    lb_new_build raw = abi::sized<lb_new_build>();
-    raw.team = abi::str(build.team);
-    raw.uuid = abi::str(build.uuid);
-    raw.document = abi::str(build.document);
-    raw.files = files.data();
-    raw.file_count = files.size();
+    const lb_new_build raw = abi::to_c(build, files);
     One one;
     Collector<const lb_entry *, size_t> each = collect_one(one);
     const OutgoingCall outgoing(call);
     return answered(instance_.call("create", "a build of " + shown(build.team), &lb_store::create, outgoing.get(),
-                                   static_cast<const lb_new_build *>(&raw), each.receive, static_cast<void *>(&each)),
+                                   &raw, each.receive, static_cast<void *>(&each)),
                     one, 0);
 }
 

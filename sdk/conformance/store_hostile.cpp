@@ -1,4 +1,5 @@
 // Names from outside that would lead elsewhere.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -21,15 +22,17 @@ std::string tree_of(const fs::path &folder)
     return joined(names);
 }
 
+/// A path beside the check's folder, where nothing is.
+std::string escaped(const Context &context) { return context.folder().string() + "-escaped"; }
+
 void team_names(Context &context)
 {
-    // What lies beside the root is looked at afterwards, so the root is one level further down.
     const Store store(context);
     const std::string before = tree_of(context.folder().parent_path());
     const std::string_view zero("a\0b", 3);
     for (const std::string &team :
          {std::string("../escaped"), std::string(".."), std::string("."), std::string(""), std::string("a/b"),
-          std::string("/tmp/litbuild-escaped"), std::string(".hidden"), std::string(zero), std::string("a\nb"),
+          escaped(context), std::string(".hidden"), std::string(zero), std::string("a\nb"),
           std::string(64, 'x'), std::string(5000, 'y'), std::string("\xff\xfe"), std::string("contoso/../..")}) {
         const auto refused = [&](const Answer &answer) {
             expect(!answer.ok() && answer.code != LB_INTERNAL, answer.what + ": " + described(answer) + " for the team " +
@@ -44,7 +47,7 @@ void team_names(Context &context)
     }
     expect_same("what lies in the checks' folder after builds of such teams were refused", before,
                 tree_of(context.folder().parent_path()));
-    expect(!fs::exists("/tmp/litbuild-escaped"), "/tmp/litbuild-escaped: was made");
+    expect(!fs::exists(escaped(context)), escaped(context) + ": was made");
 }
 
 void run_ids(Context &context)
@@ -103,7 +106,7 @@ void control_names(Context &context)
     const BuildName build = store.made(fresh_team(), {{"log", "mine\n"}});
     expect_ok(store.write_control(build, "good", "x"));
     const std::string before = tree_of(context.folder().parent_path());
-    for (const std::string &name : {std::string("../log"), std::string("../../escaped"), std::string("/tmp/litbuild-escaped"),
+    for (const std::string &name : {std::string("../log"), std::string("../../escaped"), escaped(context),
                                     std::string(".."), std::string(""), std::string("a/../../log"), std::string(5000, 'x')}) {
         const Answer answer = store.write_control(build, name, "overwritten");
         expect(!answer.ok() && answer.code != LB_INTERNAL,
@@ -119,16 +122,15 @@ void new_file_names(Context &context)
 {
     const Store store(context);
     const std::string team = store.made(fresh_team()).team;
-    const std::string before = tree_of(context.folder().parent_path());
     for (const std::string &name :
-         {std::string("../escaped"), std::string("/tmp/litbuild-escaped"), std::string(".."), std::string("")}) {
+         {std::string("../escaped"), escaped(context), std::string(".."), std::string("")}) {
         const Told<Entry> made = store.create(new_build(team, {{name, "escaped"}}));
         expect(!made.ok() && made.code != LB_INTERNAL, made.what + " with a file " + quote(name) + ": " + described(made) +
                                                            "; a bare file name is asked for, and LB_INVALID where it is none");
     }
     expect_same("builds of " + team + " after such were refused", "1 build",
                 std::to_string(store.list(team, Scope::all).value.size()) + " build");
-    expect(!fs::exists("/tmp/litbuild-escaped"), "/tmp/litbuild-escaped: was made");
+    expect(!fs::exists(escaped(context)), escaped(context) + ": was made");
 }
 
 constexpr Check checks[] = {

@@ -76,15 +76,21 @@ void watch_tells(Context &context)
     int64_t made = 0;
     bool told_created = false, told_archived = false, archives = true;
     std::string order;
+    std::exception_ptr thrown;
     const Told<std::vector<lb_change>> told = store.watch(
         build.team,
         [&](const lb_change &change) {
             if (change.kind == LB_CHANGE_WATCHING && made == 0) {
                 // From another thread, as anybody else would.
                 std::thread([&] {
-                    made = store.made(build.team).runid;
-                    archives = store.archive(build).code != LB_UNSUPPORTED;
+                    try {
+                        made = store.made(build.team).runid;
+                        archives = store.archive(build).code != LB_UNSUPPORTED;
+                    } catch (...) {
+                        thrown = std::current_exception();
+                    }
                 }).join();
+                if (thrown) return false;
             } else if (made == 0) {
                 order = "kind " + std::to_string(change.kind) + " came first";
             }
@@ -93,6 +99,7 @@ void watch_tells(Context &context)
             return !(told_created && (told_archived || !archives));
         },
         {});
+    if (thrown) std::rethrow_exception(thrown);
     skip_unsupported(told);
     expect(order.empty(),
            told.what + ": " + order + "; the first change is LB_CHANGE_WATCHING, from which on nothing is missed");
@@ -109,15 +116,14 @@ void watch_ends(Context &context)
     Canceller canceller;
     Call call;
     call.cancelled_by(canceller);
-    std::thread cancelling;
+    std::jthread cancelling;
     const Told<std::vector<lb_change>> told = store.watch(
         build.team,
         [&](const lb_change &) {
-            if (!cancelling.joinable()) cancelling = std::thread([&] { canceller.cancel(); });
+            if (!cancelling.joinable()) cancelling = std::jthread([&] { canceller.cancel(); });
             return true;
         },
         call);
-    if (cancelling.joinable()) cancelling.join();
     expect_code(told, {LB_CANCELLED, LB_OK});
     expect_code(store.watch(fresh_team(), all, Call::within(50ms)), {LB_NOT_FOUND});
 }

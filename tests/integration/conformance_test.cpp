@@ -196,9 +196,11 @@ BOOST_AUTO_TEST_CASE(process_controllers)
 {
     const fs::path bad = library("bad_process.cpp");
     expect_bad(bad, "failed process.stop-ends-all", with_fault("process", "impatient"));
-    // Its processes ignore the runner's TERM for as long as the check looks.
     expect_bad(bad, "failed process.stop-ends-all", with_fault("process", "says-done"));
     expect_bad(bad, "failed process.foreign-tokens", with_fault("process", "any-token"));
+    expect_bad(bad, "failed process.own-signals", with_fault("process", "own-signals"));
+    expect_bad(bad, "hung process.wait-cancel",
+               with_fault("process", "waits-for-ever") + " --time-limit 2s --only process.wait-cancel");
     expect_bad(bad, "failed process.environment", with_fault("process", "drops-environment"));
 }
 

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <thread>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -63,7 +62,11 @@ public:
             out.outcome = StopOutcome::already;
             return out;
         }
-        if (has("says-done")) return out;
+        if (has("says-done")) {
+            // Nor does anybody else end it.
+            ::kill(pid_of(token), SIGKILL);
+            return out;
+        }
         for (const StopStep &step : plan) {
             // What its runner would have ended in that time lives on.
             if (has("impatient") && step.signal != SIGKILL) continue;

@@ -252,7 +252,7 @@ static const void *get(lb_str id)
 }
 
 #ifdef LOUD_START
-__attribute__((constructor)) static void start(void) { puts("hello"); fflush(stdout); }
+__attribute__((constructor)) static void start(void) { puts("hello"); }
 #endif
 #ifdef MORE_SYMBOLS
 int helper_that_everybody_sees;

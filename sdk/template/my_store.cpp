@@ -64,8 +64,9 @@ public:
         const std::vector<Entry> known = entries(call, build.team);
         const BuildName name{build.team, known.empty() ? 1 : known.front().runid + 1};
         const fs::path draft = root_ / build.team / (".new-" + build.uuid);
+        for (const auto &[file, content] : build.files) inside(name, file);   // before anything is made
         fs::create_directories(draft / ".control");
-        for (const auto &[file, content] : build.files) write(draft / inside(name, file), content);
+        for (const auto &[file, content] : build.files) write(draft / file, content);
         const std::string comma = build.document == "{}" ? "" : ",";
         write(draft / "build.json", "{\"runid\":" + std::to_string(name.runid) + comma + build.document.substr(1));
         fs::rename(draft, path(name, false));
@@ -79,11 +80,12 @@ public:
               const TextSink &sink) override
     {
         const fs::path folder = fs::canonical(find(call, build).path), file = folder / inside(build, name);
-        std::ifstream in(file, std::ios::binary);
-        if (!in || !fs::is_regular_file(file)) throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
-        // What a build leaves in its folder is hostile, too: no link leads out of it.
+        // What a build leaves in its folder is hostile, too: a pipe would hold whoever opens it, and no link leads out of it.
+        if (!fs::is_regular_file(file)) throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
         if (!fs::canonical(file).string().starts_with(folder.string() + "/"))
             throw Error(Code::corrupt, to_string(build) + ": " + quote(name) + " leads out of its folder");
+        std::ifstream in(file, std::ios::binary);
+        if (!in) throw Error(Code::denied, to_string(build) + ": " + quote(name) + " cannot be read");
         in.seekg(static_cast<std::streamoff>(offset));
         char piece[16384];
         for (uint64_t left = max > 0 ? max : UINT64_MAX; left > 0;) {

@@ -105,6 +105,14 @@ fn replace_file(path: &Path, content: &[u8]) -> Result<()> {
     fs::rename(&fresh, path).map_err(os_failure(path))
 }
 
+/// Empty where there is no such file. One that cannot be read is not empty.
+fn text_of(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        other => other.map_err(os_failure(path)),
+    }
+}
+
 fn split_tags(line: &str) -> Vec<String> {
     line.trim_end_matches('\n')
         .split(',')
@@ -142,16 +150,12 @@ impl RustStore {
 
     fn find(&self, team: &str, runid: i64) -> Result<Place> {
         check_team(team)?;
-        for scope in [LIVE, ARCHIVED] {
+        // Somebody may have moved it between the first two looks.
+        for scope in [LIVE, ARCHIVED, LIVE] {
             let path = self.path(team, runid, scope);
             if runid > 0 && path.is_dir() {
                 return Ok(Place { path, scope });
             }
-        }
-        // Somebody may have moved it between the two looks.
-        let path = self.path(team, runid, LIVE);
-        if runid > 0 && path.is_dir() {
-            return Ok(Place { path, scope: LIVE });
         }
         Err(failure(NOT_FOUND, format!("{}/{}: no such build", team, runid)))
     }
@@ -163,13 +167,19 @@ impl RustStore {
             return Err(failure(NOT_FOUND, format!("{}: no such team", team)));
         }
         let mut out: Vec<(i64, Place)> = Vec::new();
-        for scope in [LIVE, ARCHIVED] {
+        // As in find().
+        for scope in [LIVE, ARCHIVED, LIVE] {
             let folder = if scope == LIVE {
                 self.root.join(team)
             } else {
                 self.root.join(team).join("archive")
             };
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other.map_err(os_failure(&folder))?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(os_failure(&folder))?;
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let runid = name.parse::<i64>().unwrap_or(0);
                 if runid < 1 || runid.to_string() != name || (before > 0 && runid >= before) || wanted & scope == 0 {
@@ -192,10 +202,7 @@ impl RustStore {
 
     fn next_runid(&self, team: &str) -> Result<i64> {
         let hint = self.root.join(team).join(".used");
-        let used = fs::read_to_string(&hint)
-            .ok()
-            .and_then(|text| text.trim().parse::<i64>().ok())
-            .unwrap_or(0);
+        let used = text_of(&hint)?.trim().parse::<i64>().unwrap_or(0);
         let highest = self
             .list(team, LIVE | ARCHIVED, 0)?
             .first()
@@ -261,9 +268,7 @@ impl RustStore {
 
     fn tags(&self, team: &str, runid: i64) -> Result<Vec<String>> {
         let place = self.find(team, runid)?;
-        Ok(split_tags(
-            &fs::read_to_string(place.path.join("tags")).unwrap_or_default(),
-        ))
+        Ok(split_tags(&text_of(&place.path.join("tags"))?))
     }
 
     fn edit_tags(&self, team: &str, runid: i64, add: &[&str], remove: &[&str]) -> Result<()> {

@@ -13,13 +13,8 @@ install(TARGETS litbuild-runner RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/
 # programs; they find the library wherever the prefix is moved to
 file(RELATIVE_PATH library_from_program ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
 foreach(program litbuild litbuild-plugin)
-  if(TARGET ${program})
-    set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/${library_from_program}")
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
-  endif()
-endforeach()
-
-foreach(program litbuild litbuild-plugin)
+  set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/${library_from_program}")
+  install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
   set(reference host/${program}/reference/${program})
   install(FILES ${reference}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
   install(FILES ${reference}.bash RENAME ${program} COMPONENT programs

@@ -2,6 +2,8 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <fstream>
+
 #include <litbuild/linux/proc.hpp>
 
 #include "checks.hpp"

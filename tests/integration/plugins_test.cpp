@@ -9,6 +9,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+// Read before, the contract has it set to the name of a library of its own.
+#undef LITBUILD_PLUGIN_SYMBOL
 #define LITBUILD_PLUGIN_SYMBOL plugins_test_plugin
 #include <litbuild/export.hpp>
 

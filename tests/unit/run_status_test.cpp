@@ -125,8 +125,8 @@ std::string show(const Status &status)
     return out;
 }
 
-struct Build : TempFolder {
-    Build() : folder(path / "contoso/logs/1"), store(open_fs((make(), path.string()))),
+struct BuildFolder : TempFolder {
+    BuildFolder() : folder(path / "contoso/logs/1"), store(open_fs((make(), path.string()))),
               source([this](const Call &call, const BuildName &of, std::string_view file, uint64_t offset, uint64_t max,
                             const TextSink &sink) {
                   reads += (reads.empty() ? "" : " ") + std::string(file);
@@ -178,7 +178,7 @@ bool is_quick(const std::function<void()> &body)
 
 BOOST_AUTO_TEST_CASE(a_finished_build_costs_one_read)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(10));
     b.write("status.json", last_snapshot());
     b.verdict(R"({"state":"stopped","by":"late"})");
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(a_finished_build_costs_one_read)
 
 BOOST_AUTO_TEST_CASE(a_running_build_is_read)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(5));
     b.write("status.json", running_snapshot());
     BOOST_TEST(show(b.status()) ==
@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(a_running_build_is_read)
 
 BOOST_AUTO_TEST_CASE(a_new_build_is_queued)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(1));
     b.write("status.json", first_snapshot());
     BOOST_TEST(show(b.status()) == "queued time=2040000000 created=2040000000 started=- ended=- cursor=" +
@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(snapshot_and_events_say_the_same)
     const std::pair<size_t, std::string> moments[] = {
         {1, first_snapshot()}, {5, running_snapshot()}, {10, last_snapshot()}};
     for (const auto &[count, snapshot] : moments) {
-        Build with, without;
+        BuildFolder with, without;
         with.write("events.jsonl", lines(count));
         with.write("status.json", snapshot);
         without.write("events.jsonl", lines(count));
@@ -234,8 +234,8 @@ BOOST_AUTO_TEST_CASE(snapshot_and_events_say_the_same)
     }
     // What came behind the snapshot is folded into it.
     for (size_t count = 5; count <= std::size(events); ++count) {
-        Build from_first, from_fifth, from_none;
-        for (Build *each : {&from_first, &from_fifth, &from_none}) each->write("events.jsonl", lines(count));
+        BuildFolder from_first, from_fifth, from_none;
+        for (BuildFolder *each : {&from_first, &from_fifth, &from_none}) each->write("events.jsonl", lines(count));
         from_first.write("status.json", first_snapshot());
         from_fifth.write("status.json", running_snapshot());
         const std::string expected = show(from_none.status());
@@ -246,7 +246,7 @@ BOOST_AUTO_TEST_CASE(snapshot_and_events_say_the_same)
 
 BOOST_AUTO_TEST_CASE(progress_is_worked_out_from_the_steps)
 {
-    Build b;
+    BuildFolder b;
     const double expected[] = {-1, 0, 0, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5, 0.5};
     for (size_t count = 1; count <= std::size(events); ++count) {
         b.write("events.jsonl", lines(count));
@@ -262,7 +262,7 @@ BOOST_AUTO_TEST_CASE(progress_is_worked_out_from_the_steps)
 
 BOOST_AUTO_TEST_CASE(a_stopped_build_tells_who_and_why)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(3) +
                                 R"({"time":"2026-11-23T04:35:00Z","type":"stopping","state":"stopping",)"
                                 R"("stopped_by":"ann","reason":"wrong data"})" "\n");
@@ -293,7 +293,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_build_tells_who_and_why)
 
 BOOST_AUTO_TEST_CASE(a_build_is_read_wherever_it_is)
 {
-    Build b;
+    BuildFolder b;
     b.write("status.json", last_snapshot());
     b.store.archive(Call(), build);
     BOOST_TEST((b.state() == State::failed));
@@ -305,7 +305,7 @@ BOOST_AUTO_TEST_CASE(a_build_is_read_wherever_it_is)
 
 BOOST_AUTO_TEST_CASE(a_verdict_ends_a_build_that_cannot_speak)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(5));
     b.write("status.json", running_snapshot());
     b.verdict(R"({"time":"2026-11-23T04:40:00.000000Z","state":"stopped","by":"ann@x","reason":"why",)"
@@ -325,7 +325,7 @@ BOOST_AUTO_TEST_CASE(a_verdict_ends_a_build_that_cannot_speak)
 
 BOOST_AUTO_TEST_CASE(a_verdict_tells_what_could_not_be_started)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(1));
     b.write("status.json", first_snapshot());
     b.verdict(R"({"time":"2026-11-23T04:40:00Z","state":"error","message":"could not be started: no cgroup"})");
@@ -339,7 +339,7 @@ BOOST_AUTO_TEST_CASE(a_verdict_tells_what_could_not_be_started)
 
 BOOST_AUTO_TEST_CASE(a_last_word_counts_more_than_a_verdict)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(10));
     b.write("status.json", running_snapshot());
     b.verdict(R"({"state":"stopped"})");
@@ -361,7 +361,7 @@ BOOST_AUTO_TEST_CASE(a_last_word_counts_more_than_a_verdict)
 
 BOOST_AUTO_TEST_CASE(nothing_to_read_is_unknown)
 {
-    Build b;
+    BuildFolder b;
     Status status = b.status();
     BOOST_TEST((status.state == State::unknown));
     BOOST_TEST(status.error == "");
@@ -375,7 +375,7 @@ BOOST_AUTO_TEST_CASE(nothing_to_read_is_unknown)
 
 BOOST_AUTO_TEST_CASE(a_torn_event_is_not_there_yet)
 {
-    Build b;
+    BuildFolder b;
     const std::string whole = lines(10);
     const size_t before = lines(9).size();
     for (size_t size = before; size < whole.size(); ++size) {
@@ -392,7 +392,7 @@ BOOST_AUTO_TEST_CASE(a_torn_event_is_not_there_yet)
 
 BOOST_AUTO_TEST_CASE(lines_that_are_no_events_are_passed_over)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", "\n\nrubbish\n[1]\n{}\n" + lines(3) + "\x00\xff\n" + "{\"state\":\"running\"}\n" +
                                 "{\"type\":\"x\",\"state\":\"lost\"}\n" + std::string(3'000'000, 'x') + "\n" +
                                 events[9] + "\n");
@@ -404,7 +404,7 @@ BOOST_AUTO_TEST_CASE(lines_that_are_no_events_are_passed_over)
 
 BOOST_AUTO_TEST_CASE(a_damaged_snapshot_is_made_good_by_the_events)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(10));
     const std::string whole = last_snapshot();
     for (size_t size = 0; size < whole.size() - 2; size += 7) {
@@ -431,7 +431,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_snapshot_is_made_good_by_the_events)
 
 BOOST_AUTO_TEST_CASE(damage_is_named)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", "rubbish\n");
     BOOST_TEST(b.status().error == "contoso/1: events.jsonl is damaged");
     b.write("status.json", "{");
@@ -459,7 +459,7 @@ BOOST_AUTO_TEST_CASE(hostile_json_does_no_harm)
         std::string("{\"state\":\"running\",\"offset\":0,\"x\":\"\0\"}", 37),
         "\xef\xbb\xbf{}",
     };
-    Build b;
+    BuildFolder b;
     for (const std::string &content : hostile) {
         b.write("status.json", content);
         b.write("events.jsonl", content + "\n");
@@ -476,7 +476,7 @@ BOOST_AUTO_TEST_CASE(hostile_json_does_no_harm)
 
 BOOST_AUTO_TEST_CASE(members_of_wrong_types_are_not_told)
 {
-    Build b;
+    BuildFolder b;
     b.write("status.json",
             R"({"state":"failed","offset":9223372036854775807,"time":"9999-99-99T99:99:99Z","created":5,)"
             R"("started":"2026-02-30T00:00:00Z","ended":[],"current_step":99,"exit":-5,"signal":99999999999,)"
@@ -507,7 +507,7 @@ BOOST_AUTO_TEST_CASE(members_of_wrong_types_are_not_told)
 
 BOOST_AUTO_TEST_CASE(events_behind_the_end_are_none)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(2));
     b.write("status.json", running_snapshot());
     BOOST_TEST((b.state() == State::running));
@@ -534,7 +534,7 @@ BOOST_AUTO_TEST_CASE(times_are_read)
 
 BOOST_AUTO_TEST_CASE(events_are_given_from_a_cursor_on)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(3));
     const std::string one = std::to_string(lines(1).size()), two = std::to_string(lines(2).size()),
                       three = std::to_string(lines(3).size());
@@ -557,7 +557,7 @@ BOOST_AUTO_TEST_CASE(events_are_given_from_a_cursor_on)
 
 BOOST_AUTO_TEST_CASE(a_poll_waits_for_an_event)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(2));
     std::thread runner([&] {
         std::this_thread::sleep_for(milliseconds(50));
@@ -572,7 +572,7 @@ BOOST_AUTO_TEST_CASE(a_poll_waits_for_an_event)
 
 BOOST_AUTO_TEST_CASE(a_poll_ends_at_its_deadline)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(2));
     b.write("status.json", first_snapshot());
     const auto begin = Clock::now();
@@ -593,21 +593,21 @@ BOOST_AUTO_TEST_CASE(a_poll_ends_at_its_deadline)
 
 BOOST_AUTO_TEST_CASE(an_ended_build_is_not_waited_for)
 {
-    const auto returns_at_once = [](Build &b, size_t count) {
+    const auto returns_at_once = [](BuildFolder &b, size_t count) {
         const Call call = Call::within(std::chrono::seconds(60));
         BOOST_TEST(is_quick([&] { BOOST_TEST(b.polled(lines(count).size(), call) == ""); }));
     };
-    Build finished;
+    BuildFolder finished;
     finished.write("events.jsonl", lines(10));
     finished.write("status.json", last_snapshot());
     returns_at_once(finished, 10);
-    Build stopped;
+    BuildFolder stopped;
     stopped.write("events.jsonl", lines(5));
     stopped.write("status.json", running_snapshot());
     stopped.verdict(R"({"state":"stopped"})");
     returns_at_once(stopped, 5);
     BOOST_TEST(stopped.polled(lines(4).size()) == "step_started:" + std::to_string(lines(5).size()));
-    Build never_started;
+    BuildFolder never_started;
     never_started.write("events.jsonl", lines(1));
     never_started.write("status.json", first_snapshot());
     never_started.verdict(R"({"state":"error","message":"could not be started"})");
@@ -617,7 +617,7 @@ BOOST_AUTO_TEST_CASE(an_ended_build_is_not_waited_for)
 BOOST_AUTO_TEST_CASE(the_last_event_is_not_missed)
 {
     // The event and its snapshot arrive between the look at the events and the look at the state.
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(9));
     b.write("status.json", running_snapshot());
     RunStatus source([&](const Call &call, const BuildName &of, std::string_view file, uint64_t offset, uint64_t max,
@@ -638,7 +638,7 @@ BOOST_AUTO_TEST_CASE(the_last_event_is_not_missed)
 
 BOOST_AUTO_TEST_CASE(a_status_is_whole_while_it_is_replaced)
 {
-    Build b;
+    BuildFolder b;
     b.write("events.jsonl", lines(10));
     b.write("status.json", running_snapshot());
     std::atomic<bool> enough{false};

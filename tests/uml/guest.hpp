@@ -69,6 +69,7 @@ public:
             ::setsid();
             // Its memory is a file there.
             ::setenv("TMPDIR", ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", 1);
+            ::setenv("LD_PRELOAD", (helpers() / "uml_registers.so").c_str(), 1);
             const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), none = ::open("/dev/null", O_RDONLY);
             const int high_in = ::fcntl(in.get(), F_DUPFD, 10), high_out = ::fcntl(out.get(), F_DUPFD, 10);
             ::dup2(none, 0);

@@ -2,6 +2,7 @@
 // for pipes, sockets and devices, and back again, as fast as can be.
 #pragma once
 
+#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -86,7 +87,8 @@ public:
     /// `root` holds the team, `outside` a team of the same name; `lair` is a folder for what is swapped away, on the same
     /// file system, and nobody else's.
     Hostile(fs::path root, fs::path outside, fs::path lair, std::string team, uint64_t seed)
-        : root_(std::move(root)), outside_(std::move(outside)), lair_(std::move(lair)), team_(std::move(team)), random_(seed)
+        : root_(std::move(root)), outside_(std::move(outside)), lair_(std::move(lair)), team_(std::move(team)), random_(seed),
+          base_(::open(root_.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))
     {
         put_right();
     }
@@ -193,14 +195,27 @@ private:
         }
     }
 
+    // Where the store has moved a link meanwhile it may still stand above a victim, and would lead us outside ourselves.
+    Descriptor folder_of(const fs::path &victim) const
+    {
+        open_how how{};
+        how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+        how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+        const fs::path folder = victim.parent_path().lexically_relative(root_.parent_path());
+        return Descriptor(static_cast<int>(::syscall(SYS_openat2, base_.get(), folder.c_str(), &how, sizeof how)));
+    }
+
     bool swap(const fs::path &victim, const char *place)
     {
         const fs::path bait = lair_ / place;
         std::error_code error;
         fs::remove_all(bait, error);
         make_bait(bait, victim);
-        if (::renameat2(AT_FDCWD, bait.c_str(), AT_FDCWD, victim.c_str(), RENAME_EXCHANGE) != 0 &&
-            (errno != ENOENT || ::renameat2(AT_FDCWD, bait.c_str(), AT_FDCWD, victim.c_str(), RENAME_NOREPLACE) != 0))
+        const Descriptor folder = folder_of(victim);
+        const std::string name = victim.filename();
+        if (!folder) return false;
+        if (::renameat2(AT_FDCWD, bait.c_str(), folder.get(), name.c_str(), RENAME_EXCHANGE) != 0 &&
+            (errno != ENOENT || ::renameat2(AT_FDCWD, bait.c_str(), folder.get(), name.c_str(), RENAME_NOREPLACE) != 0))
             return false;
         ++swaps_;
         return true;
@@ -209,15 +224,19 @@ private:
     void undo(const fs::path &victim, const char *place)
     {
         const fs::path kept = lair_ / place;
+        const Descriptor folder = folder_of(victim);
+        const std::string name = victim.filename();
         std::error_code error;
         if (!fs::exists(fs::symlink_status(kept, error))) {
             // Nothing was there before.
-            const fs::file_status now = fs::symlink_status(victim, error);
-            if (!fs::is_directory(now) && !fs::is_regular_file(now)) ::unlink(victim.c_str());
+            struct stat now;
+            if (folder && ::fstatat(folder.get(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(now.st_mode) &&
+                !S_ISREG(now.st_mode))
+                ::unlinkat(folder.get(), name.c_str(), 0);
             return;
         }
-        if (::renameat2(AT_FDCWD, kept.c_str(), AT_FDCWD, victim.c_str(), RENAME_EXCHANGE) != 0)
-            ::renameat2(AT_FDCWD, kept.c_str(), AT_FDCWD, victim.c_str(), RENAME_NOREPLACE);
+        if (folder && ::renameat2(AT_FDCWD, kept.c_str(), folder.get(), name.c_str(), RENAME_EXCHANGE) != 0)
+            ::renameat2(AT_FDCWD, kept.c_str(), folder.get(), name.c_str(), RENAME_NOREPLACE);
         fs::remove_all(kept, error);
     }
 
@@ -234,6 +253,7 @@ private:
     fs::path root_, outside_, lair_;
     std::string team_;
     std::mt19937_64 random_;
+    Descriptor base_;   // what the root is in
     std::set<fs::path> drafts_, old_drafts_;
     uint64_t steps_ = 0, swaps_ = 0;
 };

@@ -1,5 +1,5 @@
 // The store's tests, as plugin nfs has it by a mount, over the real NFS client of a kernel: in a guest of User Mode Linux,
-// which serves itself an ext4 by nfs-ganesha and mounts it as NFS 3 and as NFS 4.2.
+// which serves itself an ext4 by nfs-ganesha and mounts it as NFS 3 and as NFS 4.2; and what such a server refuses.
 #define BOOST_TEST_MODULE kernel_nfs
 #include <boost/test/unit_test.hpp>
 
@@ -13,10 +13,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
+const bool is_long = ::getenv("LITBUILD_TEST_LONG") && *::getenv("LITBUILD_TEST_LONG");
+
 fs::path make_disk(const fs::path &folder, const char *size)
 {
     const fs::path disk = folder / "disk";
-    const std::string command = "mkfs.ext4 -q -O ^has_journal " + disk.string() + " " + size;
+    const std::string command = "mkfs.ext4 -q -O ^has_journal,quota " + disk.string() + " " + size;
     if (std::system(command.c_str()) != 0) throw std::runtime_error("mkfs.ext4");
     return disk;
 }
@@ -43,20 +45,106 @@ const Part parts[] = {
     {"folder_watch_test", "", ""},
 };
 
+bool can_boot(const char *test)
+{
+    const std::string why = uml::missing();
+    if (!why.empty()) std::printf("SKIPPED: %s: %s\n", test, why.c_str());
+    return why.empty();
+}
+
+// A guest with the exports of server.sh mounted as /run/{export,frozen,squashed}{3,4}; in what they share lies a team with
+// one build, and a folder of uid 1234, who may have 64 KiB.
+const char *const exports = R"(
+. $UML/client.sh; . $UML/server.sh
+for module in quota_tree quota_v2; do modprobe -d /run/modules $module || exit 1; done
+serve /dev/ubda && mount_nfs 3 127.0.0.1 /run/srv /run/export3 && mount_nfs 4.2 127.0.0.1 /export /run/export4 || exit 1
+for each in frozen squashed; do
+    mount_nfs 3 127.0.0.1 $each /run/${each}3 && mount_nfs 4.2 127.0.0.1 /$each /run/${each}4 || exit 1
+done
+mkdir /run/srv/data /run/srv/theirs && chown 1234 /run/srv/theirs && setquota -u 1234 0 64 0 0 /run/srv
+)";
+
+class Operator {
+public:
+    Operator(uml::Guest &guest, const std::string &root, const std::string &who) : guest_(guest), who_(who)
+    {
+        BOOST_REQUIRE(guest_.run("printf '{\"root\": \"" + root + "\", \"deadline\": \"5s\", \"store\": {\"plugin\": \"nfs\"}, "
+                                 "\"plugin_folders\": [\"%s\"]}' " + uml::quoted(::getenv("LITBUILD_PLUGIN_DIR")) +
+                                 " >/run/config.json").status == 0);
+    }
+    uml::Result litbuild(const std::string &arguments)
+    {
+        return guest_.run(uml::environment() + "LITBUILD_CONFIG=/run/config.json exec " + who_ + " $LITBUILD_BIN_DIR/litbuild " + arguments);
+    }
+    void does(const std::string &arguments, const std::string &telling = "")
+    {
+        const uml::Result result = litbuild(arguments);
+        BOOST_TEST(result.status == 0, arguments << ": " << result.output);
+        BOOST_TEST(result.output.find(telling) != std::string::npos, arguments << ": " << result.output);
+    }
+    void is_refused(const std::string &arguments, const std::string &why)
+    {
+        const uml::Result result = litbuild(arguments);
+        BOOST_TEST(result.status != 0, arguments);
+        BOOST_TEST(result.output.starts_with("litbuild: /run/"), arguments << ": " << result.output);
+        BOOST_TEST(result.output.ends_with(": " + why + "\n"), arguments << ": " << result.output);
+        BOOST_TEST(std::count(result.output.begin(), result.output.end(), '\n') == 1, result.output);
+    }
+
+private:
+    uml::Guest &guest_;
+    std::string who_;
+};
+
+struct Refusal {
+    const char *mount, *folder, *why, *who, *fill, *empty;
+};
+const Refusal refusals[] = {
+    {"frozen", "data", "Read-only file system", "", "true", ""},
+    {"squashed", "data", "Permission denied", "", "true", ""},
+    {"export", "data", "No space left on device", "", "dd if=/dev/zero of=/run/srv/filler bs=512 2>/dev/null; true", "rm /run/srv/filler"},
+    {"export", "theirs", "Disk quota exceeded", "setpriv --reuid=1234 --regid=1234 --clear-groups",
+     "setpriv --reuid=1234 --regid=1234 --clear-groups dd if=/dev/zero of=/run/srv/theirs/filler bs=512 2>/dev/null; true",
+     "rm /run/srv/theirs/filler"},
+};
+
 }  // namespace
+
+BOOST_AUTO_TEST_CASE(what_a_server_refuses_is_told_and_loses_nothing)
+{
+    if (!can_boot("what_a_server_refuses_is_told_and_loses_nothing")) return;
+    const support::TempRoot root;
+    uml::Guest guest(root.path() / "box", "alpha", uml::environment() + exports, {"ubd0=" + make_disk(root.path(), "16M").string()});
+    guest.boot();
+    Operator(guest, "/run/export4/data", "").does("launch contoso --tag gold -- true");
+    for (const char *version : {"3", "4"})
+        for (const Refusal &each : refusals) {
+            BOOST_TEST_CONTEXT(each.why << ", NFS " << version) {
+                Operator one(guest, "/run/" + (each.mount + std::string(version)) + "/" + each.folder, each.who);
+                if (*each.who && *version == '3') one.does("launch contoso --tag gold -- true");
+                BOOST_TEST(guest.run(each.fill).status == 0);
+                one.is_refused("launch contoso -- true", each.why);
+                one.is_refused("tags contoso 1 --add silver", each.why);
+                one.does("list contoso", "gold\n");
+                one.does("doctor contoso", "nothing found");
+                if (!*each.empty) continue;
+                BOOST_TEST(guest.run(each.empty).status == 0);
+                one.does("tags contoso 1 --add after-" + std::string(version), "gold\n");
+                one.does("tags contoso 1 --remove after-" + std::string(version));
+                one.does("archive contoso 1");
+                one.does("restore contoso 1");
+            }
+        }
+}
 
 BOOST_AUTO_TEST_CASE(the_stores_tests_pass_on_a_mount)
 {
-    if (const std::string why = uml::missing(); !why.empty()) {
-        std::printf("SKIPPED: kernel_nfs: %s\n", why.c_str());
-        return;
-    }
+    if (!can_boot("the_stores_tests_pass_on_a_mount")) return;
     const support::TempRoot root;
     const fs::path disk = make_disk(root.path(), "64M");
     uml::Guest guest(root.path() / "box", "alpha", uml::environment() + mounts, {"ubd0=" + disk.string()});
     guest.boot();
     const fs::path tests = fs::read_symlink("/proc/self/exe").parent_path();
-    const bool is_long = ::getenv("LITBUILD_TEST_LONG") && *::getenv("LITBUILD_TEST_LONG");
     for (const Part &part : parts)
         for (const char *mount : {"v3", "v4"}) {
             const auto began = litbuild::Clock::now();

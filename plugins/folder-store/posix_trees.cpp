@@ -1,4 +1,5 @@
 // PosixFs: whole trees, and locks that are held.
+#include <folder-store/pause.hpp>
 #include <folder-store/posix_fs.hpp>
 
 #include <cerrno>
@@ -49,8 +50,11 @@ void PosixFs::remove_tree(const Call &call, const Path &path)
         fault.where.clear();
         fault.number = remove_entry(call, dir.get(), std::string(path.name()), shown(path), fault.where);
         if (fault.number == 0) return;
-        if (fault.number != ENOTEMPTY && fault.number != EEXIST) break;
+        // What somebody has open an NFS client keeps as .nfs..., and removes when he closes it.
+        const bool is_open = root_.is_nfs() && fault.number == EBUSY;
+        if (!is_open && fault.number != ENOTEMPTY && fault.number != EEXIST) break;
         call.check(shown(path));
+        if (is_open) pause(call, std::chrono::milliseconds(20));
     }
     raise(fault, path.parent());
 }

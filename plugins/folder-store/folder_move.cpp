@@ -9,7 +9,10 @@ namespace litbuild::folder {
 
 namespace {
 
-constexpr int tries = 5;
+// Each time others must have moved it just then.
+constexpr int tries = 50;
+// So often it is copied again where it changes meanwhile.
+constexpr int copies = 5;
 
 Place other(Place place) noexcept { return place == Place::live ? Place::archive : Place::live; }
 
@@ -60,9 +63,16 @@ Entry FolderStore::move(const Call &call, const BuildName &build, Place to)
         if (renamed == Renamed::done) return done();
         if (renamed == Renamed::other_file_system) Moving(*this, call, build).carry(to);
     }
-    if (fs_->look(call, folder(build, to)).kind == Kind::none)
-        throw Error(Code::unavailable, object + ": is being moved by others; try again");
-    throw Error(Code::exists, object + ": something else lies at " + entry(build, to).path);
+    throw in_the_way(call, build, to);
+}
+
+// A folder of its name is a build that others move.
+Error FolderStore::in_the_way(const Call &call, const BuildName &build, Place to)
+{
+    const Kind kind = fs_->look(call, folder(build, to)).kind;
+    if (kind == Kind::none || kind == Kind::folder)
+        return Error(Code::unavailable, to_string(build) + ": is being moved by others; try again");
+    return Error(Code::exists, to_string(build) + ": something else lies at " + entry(build, to).path);
 }
 
 std::vector<std::string> FolderStore::operations(const Call &call, const BuildName &build)
@@ -343,13 +353,13 @@ void FolderStore::Moving::copy()
         if (total > 0 && bytes > 0) call_.tell(std::min(twice / 2, total), total);
     };
     if (total > 0) call_.tell(0, total);
-    for (int i = 0; i < tries; ++i) {
+    for (int i = 0; i < copies; ++i) {
         // Who edits tags without a pause is kept waiting in the end.
-        if (i + 2 == tries) tags_ = hold_tags(at.source);
+        if (i + 2 == copies) tags_ = hold_tags(at.source);
         fs_.copy_tree(call_, at.source, at.copy, told);
         if (fs_.same_tree(call_, at.source, at.copy, Compare::all, told)) return;
         // A file that was changed without a trace in its times is copied again only where it is not there.
-        if (i + 2 == tries) fs_.remove_tree(call_, at.copy);
+        if (i + 2 == copies) fs_.remove_tree(call_, at.copy);
     }
     throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
 }
@@ -360,7 +370,7 @@ void FolderStore::Moving::publish()
     const Told nobody = [](uint64_t) {};
     if (!tags_) tags_ = hold_tags(at.source);
     for (int i = 0; !fs_.same_tree(call_, at.source, at.copy, Compare::attributes, nobody); ++i) {
-        if (i == tries) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
+        if (i == copies) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
         fs_.copy_tree(call_, at.source, at.copy, nobody);
     }
     fs_.sync_dir(call_, at.copy.parent());
@@ -375,8 +385,7 @@ void FolderStore::Moving::publish()
         // A file server may have done it and failed to say so.
         if (!is_destination(*journal_)) throw;
     }
-    if (renamed == Renamed::exists)
-        throw Error(Code::exists, object_ + ": something else lies at " + store_.entry(build_, journal_->to).path);
+    if (renamed == Renamed::exists) throw store_.in_the_way(call_, build_, journal_->to);
     if (renamed != Renamed::done)
         throw Error(Code::unavailable, object_ + ": is being moved by others; try again");
     fs_.sync_dir(call_, at.destination.parent());

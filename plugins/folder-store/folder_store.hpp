@@ -92,6 +92,7 @@ private:
     Error no_such(const Call &call, const BuildName &build);
     bool collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found);
     Entry move(const Call &call, const BuildName &build, Place to);
+    Error in_the_way(const Call &call, const BuildName &build, Place to);
     void in_its_folder(const Call &call, const BuildName &build, const std::function<void(const Path &)> &action);
 
     std::string small_file(const Call &call, const Path &path);

@@ -61,11 +61,20 @@ int64_t FolderStore::parse_hint(std::string_view text) noexcept
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
-    Draft(FolderStore &store, const Call &call, const NewBuild &build)
+    /// `is_doubtful`: an earlier call may have made the folder, or make it yet.
+    Draft(FolderStore &store, const Call &call, const NewBuild &build, bool is_doubtful)
         : path(name(build)), document(build.team, build.document), store_(store), call_(call), team_(build.team)
     {
-        if (!store.fs_->make_dir(call, path))
-            throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
+        try {
+            if (store.fs_->make_dir(call, path)) return;
+            if (is_doubtful) store.fs_->remove_tree(call, path);
+            if (is_doubtful && store.fs_->make_dir(call, path)) return;
+        } catch (const Error &error) {
+            // A file server that has not answered may do it when it is back.
+            if (is_open(error)) doubt();
+            throw;
+        }
+        throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
     }
     ~Draft()
     {
@@ -75,12 +84,10 @@ public:
             store_.fs_->remove_tree(afterwards(call_), path);
         } catch (const Error &error) {
             // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
-            is_doubtful = is_doubtful || error.code() == Code::timeout || error.code() == Code::unavailable;
+            is_doubtful = is_doubtful || is_open(error);
         } catch (const std::exception &) {
         }
-        if (!is_doubtful) return;
-        const std::lock_guard guard(store_.doubts_mutex_);
-        store_.doubts_.push_back({path, {team_, runid}, document.with(runid)});
+        if (is_doubtful) doubt();
     }
     static Path name(const NewBuild &build) { return logs(build.team) / (".new-" + build.uuid + "." + own_mark()); }
     Draft(const Draft &) = delete;
@@ -93,13 +100,24 @@ public:
     int64_t runid = 0;
 
 private:
+    /// What was to be done may have been done, or be done yet.
+    static bool is_open(const Error &error)
+    {
+        return error.code() == Code::timeout || error.code() == Code::unavailable || error.code() == Code::cancelled;
+    }
+    void doubt()
+    {
+        const std::lock_guard guard(store_.doubts_mutex_);
+        store_.doubts_.push_back({path, {team_, runid}, document.with(runid)});
+    }
+
     FolderStore &store_;
     const Call &call_;
     const std::string &team_;
 };
 
 // What earlier calls of this object left, for they were not answered. An entry: the very build is there.
-std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild &build)
+std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild &build, bool &is_doubtful)
 {
     std::vector<Doubt> doubts;
     {
@@ -110,6 +128,7 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
     const Path own = Draft::name(build);
     for (size_t i = 0; i < doubts.size(); ++i) {
         const Doubt &doubt = doubts[i];
+        is_doubtful = is_doubtful || doubt.draft.text() == own.text();
         try {
             fs_->remove_tree(call, doubt.draft);
             for (const Place place : {Place::live, Place::archive})
@@ -128,9 +147,10 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
 Entry FolderStore::create(const Call &call, const NewBuild &build)
 {
     folder::check(build);
-    if (const std::optional<Entry> found = settle_doubts(call, build)) return *found;
+    bool is_doubtful = false;
+    if (const std::optional<Entry> found = settle_doubts(call, build, is_doubtful)) return *found;
     make_team(call, build.team);
-    Draft draft(*this, call, build);
+    Draft draft(*this, call, build, is_doubtful);
     fs_->make_dir(call, draft.path / ".control");
     for (const auto &[name, content] : build.files) {
         call.check(build.team);

@@ -121,7 +121,7 @@ private:
         BuildName build;        // run id 0: it was not tried
         std::string document;   // of that run id
     };
-    std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build);
+    std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build, bool &is_doubtful);
 
     /// What the clock of a team's file system showed, and when.
     struct Reading {

@@ -1,5 +1,4 @@
 // PosixFs: whole trees, and locks that are held.
-#include <folder-store/pause.hpp>
 #include <folder-store/posix_fs.hpp>
 
 #include <cerrno>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <folder-store/pause.hpp>
 #include <folder-store/posix_dir.hpp>
 
 namespace litbuild::folder {

@@ -159,6 +159,61 @@ public:
 
     std::chrono::milliseconds as_of() const override { return abi::milliseconds_of(plugin_.as_of_ms()); }
 
+    std::string version(const Call &call, const std::string &team) override
+    {
+        std::string out;
+        Receiver<lb_str> receiver([&](lb_str text) {
+            out = abi::text(text);
+            return true;
+        });
+        const OutgoingCall outgoing(call);
+        plugin_.receive(team, "version", &lb_store::version, receiver, outgoing.get(), abi::str(team));
+        return out;
+    }
+
+    std::vector<std::string> notes(const Call &call, const std::string &team) override
+    {
+        std::vector<std::string> out;
+        Receiver<lb_str> receiver([&](lb_str name) {
+            out.push_back(abi::text(name));
+            return true;
+        });
+        const OutgoingCall outgoing(call);
+        plugin_.receive(team, "notes", &lb_store::notes, receiver, outgoing.get(), abi::str(team));
+        return out;
+    }
+
+    void read_note(const Call &call, const std::string &team, std::string_view name, const TextSink &sink) override
+    {
+        Receiver<lb_str> receiver([&](lb_str piece) { return sink(abi::view(piece)); });
+        const OutgoingCall outgoing(call);
+        plugin_.receive(team, "read_note", &lb_store::read_note, receiver, outgoing.get(), abi::str(team), abi::str(name));
+    }
+
+    void write_note(const Call &call, const std::string &team, std::string_view name, std::string_view content,
+                    Durable durable) override
+    {
+        const OutgoingCall outgoing(call);
+        plugin_.call(team, "write_note", &lb_store::write_note, outgoing.get(), abi::str(team), abi::str(name),
+                     abi::str(content), durable == Durable::yes ? 1u : 0u);
+    }
+
+    bool swap_note(const Call &call, const std::string &team, std::string_view name, std::string_view before,
+                   std::string_view content) override
+    {
+        uint32_t done = 0;
+        const OutgoingCall outgoing(call);
+        plugin_.call(team, "swap_note", &lb_store::swap_note, outgoing.get(), abi::str(team), abi::str(name),
+                     abi::str(before), abi::str(content), &done);
+        return done != 0;
+    }
+
+    void remove_note(const Call &call, const std::string &team, std::string_view name) override
+    {
+        const OutgoingCall outgoing(call);
+        plugin_.call(team, "remove_note", &lb_store::remove_note, outgoing.get(), abi::str(team), abi::str(name));
+    }
+
 private:
     using EntryFunction = int32_t (*)(void *, const lb_call *, const lb_build *, lb_entries_fn, void *, lb_error *);
 

@@ -99,7 +99,7 @@ AT(lb_change, runid, 8);
 AT(lb_change, delay_ms, 16);
 AT(lb_change, reserved, 20);
 
-SIZE(lb_store, 152);
+SIZE(lb_store, 200);
 SIZED(lb_store);
 AT(lb_store, struct_size, 0);
 AT(lb_store, threads, 4);
@@ -121,6 +121,12 @@ AT(lb_store, examine, 120);
 AT(lb_store, watch, 128);
 AT(lb_store, age, 136);
 AT(lb_store, as_of_ms, 144);
+AT(lb_store, version, 152);
+AT(lb_store, notes, 160);
+AT(lb_store, read_note, 168);
+AT(lb_store, write_note, 176);
+AT(lb_store, swap_note, 184);
+AT(lb_store, remove_note, 192);
 
 SIZE(lb_reader, 24);
 SIZED(lb_reader);
@@ -268,9 +274,9 @@ AT(lb_plugin, version, 24);
 AT(lb_plugin, get, 40);
 
 /* Numbers that cross the edge. */
-IS(LITBUILD_ABI, 0x10003u);
+IS(LITBUILD_ABI, 0x10004u);
 IS(LITBUILD_ABI_MAJOR, 1u);
-IS(LITBUILD_ABI_MINOR, 3u);
+IS(LITBUILD_ABI_MINOR, 4u);
 IS(LB_OK, 0);
 IS(LB_NOT_FOUND, 1);
 IS(LB_EXISTS, 2);

@@ -5,7 +5,7 @@
 
 #include "plugins.hpp"
 
-// What minor versions 1.1 to 1.3 added, over the edge and back: the class behind its C table behind the engine's adapter.
+// What minor versions 1.1 to 1.4 added, over the edge and back: the class behind its C table behind the engine's adapter.
 
 using namespace litbuild;
 
@@ -47,6 +47,23 @@ struct Told : BuildStore {
         return std::chrono::milliseconds(1500);
     }
     std::chrono::milliseconds as_of() const override { return std::chrono::milliseconds(250); }
+    std::string version(const Call &, const std::string &team) override { return team + " 1"; }
+    std::vector<std::string> notes(const Call &, const std::string &) override { return {"a", "b", "c"}; }
+    void read_note(const Call &, const std::string &, std::string_view name, const TextSink &sink) override
+    {
+        if (name != "a") throw Error(Code::not_found, "there is no note");
+        if (sink("one ")) sink("two");
+    }
+    void write_note(const Call &, const std::string &, std::string_view name, std::string_view content, Durable durable) override
+    {
+        written = std::string(name) + "=" + std::string(content) + (durable == Durable::yes ? " durable" : "");
+    }
+    bool swap_note(const Call &, const std::string &, std::string_view, std::string_view before, std::string_view) override
+    {
+        return before == "mine";
+    }
+    void remove_note(const Call &, const std::string &, std::string_view name) override { written = "no " + std::string(name); }
+    static inline std::string written;
 };
 
 struct Holding : ProcessController {
@@ -131,6 +148,32 @@ BOOST_AUTO_TEST_CASE(findings_come_home)
     int count = 0;
     store->examine(Call(), "contoso", Repair::no, [&](const Finding &) { return ++count < 1; });
     BOOST_TEST(count == 1);
+}
+
+BOOST_AUTO_TEST_CASE(notes_come_home)
+{
+    const auto store = imported(StoreOf<Told>::table);
+    BOOST_TEST(store->version(Call(), "contoso") == "contoso 1");
+    BOOST_TEST((store->notes(Call(), "contoso") == std::vector<std::string>{"a", "b", "c"}));
+    std::string text;
+    store->read_note(Call(), "contoso", "a", [&](std::string_view piece) {
+        text += piece;
+        return true;
+    });
+    BOOST_TEST(text == "one two");
+    BOOST_TEST(failure([&] { store->read_note(Call(), "contoso", "b", [](std::string_view) { return true; }); }) ==
+               "not_found; there is no note");
+    store->write_note(Call(), "contoso", "b", "x", Durable::yes);
+    BOOST_TEST(Told::written == "b=x durable");
+    BOOST_TEST(store->swap_note(Call(), "contoso", "b", "mine", "y"));
+    BOOST_TEST(!store->swap_note(Call(), "contoso", "b", "yours", "y"));
+    store->remove_note(Call(), "contoso", "b");
+    BOOST_TEST(Told::written == "no b");
+
+    // A table that knows of none: the engine does without.
+    lb_store older = StoreOf<Told>::table;
+    older.struct_size = offsetof(lb_store, version);
+    BOOST_TEST(failure([&] { imported(older)->notes(Call(), "contoso"); }).starts_with("unsupported; "));
 }
 
 BOOST_AUTO_TEST_CASE(changes_come_home)

@@ -225,6 +225,38 @@ struct [[gnu::visibility("hidden")]] StoreOf {
                 return 0;
             }
         };
+        t.version = [](void *self, const lb_call *call, lb_str team, lb_text_fn fn, void *ctx, lb_error *error) noexcept {
+            return guard(error, [&] { fn(ctx, str(static_cast<T *>(self)->version(Call(call), text(team)))); });
+        };
+        t.notes = [](void *self, const lb_call *call, lb_str team, lb_text_fn fn, void *ctx, lb_error *error) noexcept {
+            return guard(error, [&] {
+                for (const std::string &name : static_cast<T *>(self)->notes(Call(call), text(team)))
+                    if (fn(ctx, str(name)) != 0) break;
+            });
+        };
+        t.read_note = [](void *self, const lb_call *call, lb_str team, lb_str name, lb_text_fn fn, void *ctx,
+                         lb_error *error) noexcept {
+            return guard(error, [&] {
+                static_cast<T *>(self)->read_note(Call(call), text(team), view(name),
+                                                  [&](std::string_view piece) { return fn(ctx, str(piece)) == 0; });
+            });
+        };
+        t.write_note = [](void *self, const lb_call *call, lb_str team, lb_str name, lb_str content, uint32_t durable,
+                          lb_error *error) noexcept {
+            return guard(error, [&] {
+                static_cast<T *>(self)->write_note(Call(call), text(team), view(name), view(content),
+                                                   durable == 0 ? Durable::no : Durable::yes);
+            });
+        };
+        t.swap_note = [](void *self, const lb_call *call, lb_str team, lb_str name, lb_str before, lb_str content,
+                         uint32_t *done, lb_error *error) noexcept {
+            return guard(error, [&] {
+                *done = static_cast<T *>(self)->swap_note(Call(call), text(team), view(name), view(before), view(content));
+            });
+        };
+        t.remove_note = [](void *self, const lb_call *call, lb_str team, lb_str name, lb_error *error) noexcept {
+            return guard(error, [&] { static_cast<T *>(self)->remove_note(Call(call), text(team), view(name)); });
+        };
         return t;
     }();
 };

@@ -34,7 +34,7 @@ extern "C" {
 /* The major version is part of the symbol's name, so that a plugin of another major is told before it is asked
  * anything. Minor versions only add fields and interfaces: newer and older ones load. */
 #define LITBUILD_ABI_MAJOR 1u
-#define LITBUILD_ABI_MINOR 3u
+#define LITBUILD_ABI_MINOR 4u
 #define LITBUILD_ABI ((LITBUILD_ABI_MAJOR << 16) | LITBUILD_ABI_MINOR)
 
 /* ------------------------------------------------------------------------------------------------ what all share */
@@ -249,6 +249,29 @@ typedef struct lb_store {
     /* How old what this table tells of builds may be, because what other hosts do is seen late; 0, and a null function: what
      * it tells is as it is. */
     uint64_t (*as_of_ms)(void *self);
+
+    /* Since 1.4. From what follows the engine makes an index, which lets it list a team without reading each build; a table
+     * without it is read build by build. */
+
+    /* Tells one text: as long as it is the same and not empty, no build has come, gone or moved since it was first told, and
+     * the paths of all live builds differ in their last part, the run id, alone, as do those of the archived ones. Empty: it
+     * cannot be told just now. LB_NOT_FOUND: no such team. */
+    int32_t (*version)(void *self, const lb_call *, lb_str team, lb_text_fn, void *ctx, lb_error *);
+    /* Notes: what the engine keeps beside a team's builds. A name has 1 to 200 characters of [A-Za-z0-9._-], the first no dot.
+     * They are no builds, no list shows them, and where they are lost nothing but time is.
+     * The names, in any order; no team or none are no call of the receiver. */
+    int32_t (*notes)(void *self, const lb_call *, lb_str team, lb_text_fn, void *ctx, lb_error *);
+    /* All of it, in pieces of any size. LB_NOT_FOUND: there is none. */
+    int32_t (*read_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_text_fn, void *ctx, lb_error *);
+    /* Replaces it whole: readers see it as it was or as it is now. `durable`: 1: it outlives a power cut once this returns;
+     * 0: one may lose or damage it. LB_NOT_FOUND: no such team. */
+    int32_t (*write_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_str content, uint32_t durable, lb_error *);
+    /* The same (not durable), where what is there begins with `before`, or where `before` is empty and there is none; in one
+     * step with finding that out. *done: 1: replaced; 0: another one is there. */
+    int32_t (*swap_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_str before, lb_str content, uint32_t *done,
+                         lb_error *);
+    /* Where there is none: LB_OK. */
+    int32_t (*remove_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_error *);
 } lb_store;
 
 /* -------------------------------------------------------------------------------------------------- StatusSource */

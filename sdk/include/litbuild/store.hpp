@@ -50,6 +50,9 @@ using TextSink = std::function<bool(std::string_view)>;
 /// Receives an entry of a list; returns false for "enough".
 using EntrySink = std::function<bool(const Entry &)>;
 
+/// Whether what is written has to outlive a power cut.
+enum class Durable { no, yes };
+
 enum class Repair : uint32_t { no = LB_REPAIR_NO, yes = LB_REPAIR_YES };
 
 /// What an examination found.
@@ -167,6 +170,38 @@ public:
     }
     /// How old what it tells of builds may be, because what other hosts do is seen late. Default: it is as it is.
     virtual std::chrono::milliseconds as_of() const { return std::chrono::milliseconds(0); }
+
+    // From what follows the engine makes an index, which lets it list a team without reading each build. By default it reads
+    // each.
+
+    /// As long as it is the same and not empty, no build has come, gone or moved since it was first told, and the paths of all
+    /// live builds differ in their last part, the run id, alone, as do those of the archived ones. Code::not_found: no such team.
+    virtual std::string version(const Call &, const std::string & /*team*/) { throw unsupported("tell the version of a team"); }
+    /// The names of the notes that the engine keeps beside a team's builds, in any order; none where there is no such team.
+    virtual std::vector<std::string> notes(const Call &, const std::string & /*team*/) { throw unsupported("keep notes"); }
+    /// Code::not_found: there is none.
+    virtual void read_note(const Call &, const std::string & /*team*/, std::string_view /*name*/, const TextSink &)
+    {
+        throw unsupported("keep notes");
+    }
+    /// Replaces it whole. Code::not_found: no such team.
+    virtual void write_note(const Call &, const std::string & /*team*/, std::string_view /*name*/, std::string_view /*content*/,
+                            Durable)
+    {
+        throw unsupported("keep notes");
+    }
+    /// The same, not durable, where what is there begins with `before`, or where `before` is empty and there is none, in one
+    /// step with finding that out. False: another one is there.
+    virtual bool swap_note(const Call &, const std::string & /*team*/, std::string_view /*name*/, std::string_view /*before*/,
+                           std::string_view /*content*/)
+    {
+        throw unsupported("keep notes");
+    }
+    /// Where there is none: no error.
+    virtual void remove_note(const Call &, const std::string & /*team*/, std::string_view /*name*/)
+    {
+        throw unsupported("keep notes");
+    }
 
 protected:
     static Error unsupported(const char *what)

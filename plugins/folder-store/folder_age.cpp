@@ -22,7 +22,9 @@ int64_t FolderStore::clock_ns(const Call &call, const std::string &team)
         if (known != clocks_.end() && now - known->second.when < good_for)
             return known->second.time_ns + std::chrono::nanoseconds(now - known->second.when).count();
     }
-    const Path probe = logs(team) / temporary_name();
+    // Where it can be, not in the list itself, which would have changed by that.
+    const bool is_indexed = fs_->look(call, index(team)).kind == Kind::folder;
+    const Path probe = (is_indexed ? index(team) : logs(team)) / temporary_name();
     fs_->write_file(call, probe, "now\n", Durable::no);
     const int64_t time = fs_->look(call, probe).modified_ns;
     const Clock::time_point now = Clock::now();

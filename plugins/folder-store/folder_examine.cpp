@@ -229,7 +229,7 @@ private:
     {
         if (name.starts_with(".nfs")) return true;
         if (place != Place::live) return false;
-        if (kind == Kind::folder) return name == "archive" || name == ".ops" || name == ".removed";
+        if (kind == Kind::folder) return name == "archive" || name == ".ops" || name == ".removed" || name == ".index";
         return kind == Kind::file && (name == ".next" || name == ".next.lock" || name == ".next.lease");
     }
 

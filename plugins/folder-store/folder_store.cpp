@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <litbuild/time.hpp>
+
 #include <folder-store/afterwards.hpp>
 #include <folder-store/fields.hpp>
 #include <folder-store/tag_list.hpp>
@@ -20,10 +22,13 @@ constexpr uint64_t largest_tags = 1024 * 1024;
 constexpr uint64_t largest_small_file = 4 * 1024 * 1024;
 constexpr int64_t tick_ns = 20'000'000;
 
-int64_t wall_clock_ns()
+// Of a long list's first page; what is kept beyond it, at least.
+constexpr size_t page = 4096;
+
+void keep_newest(std::vector<int64_t> &runids, uint64_t count)
 {
-    using namespace std::chrono;
-    return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+    std::nth_element(runids.begin(), runids.begin() + static_cast<ptrdiff_t>(count), runids.end(), std::greater<>());
+    runids.resize(count);
 }
 
 }  // namespace
@@ -109,9 +114,12 @@ std::vector<std::string> FolderStore::teams(const Call &call)
 bool FolderStore::collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found)
 {
     call.check(query.team);
+    // Where the archive counts, too, what is told depends on all that is in both.
+    const bool only_newest = query.limit > 0 && query.limit < UINT32_MAX && query.scope == Scope::live;
     return fs_->read_dir(call, folder(query.team, place), [&](std::string_view name, Kind kind) {
         const auto runid = kind == Kind::folder ? parse_runid(name) : std::nullopt;
         if (runid && (query.before <= 0 || *runid < query.before)) found.push_back(*runid);
+        if (only_newest && found.size() >= 2 * query.limit + page) keep_newest(found, query.limit);
         return true;
     });
 }
@@ -149,7 +157,7 @@ void FolderStore::list(const Call &call, const Query &query, const EntrySink &ea
     Info before = fs_->look(call, logs(query.team));
     for (int i = 0; i < passes; ++i) {
         // Two changes within one tick of the file system's clock leave the same time.
-        const bool was_recent = wall_clock_ns() - before.modified_ns < tick_ns;
+        const bool was_recent = now() - before.modified_ns < tick_ns;
         // The main list is read for the archive, too: a build in both places is live.
         if (before.kind != Kind::folder || !collect(call, query, Place::live, live))
             throw Error(Code::not_found, query.team + ": no such team");

@@ -8,6 +8,7 @@
 //     ROOT/TEAM/logs/.ops/          records of builds on their way to another file system: see folder_moving.hpp
 //     .../.mv-OP/                   such a build in the making, where it goes to
 //     .../.trash-OP/                a build that goes away
+//     ROOT/TEAM/logs/.index/        notes of the engine: see lb_store.notes
 //
 // A team is a folder with a team's name in which there is a folder `logs`. A build is a folder, no link, whose name is
 // a run id in its plain form; what is in it does not matter, so that an existing tree is taken as it stands.
@@ -66,6 +67,15 @@ public:
     /// Asks the clock of the file system by writing a file beside the builds, every few seconds at most.
     std::chrono::nanoseconds age(const Call &call, const BuildName &build, std::string_view name) override;
     std::chrono::milliseconds as_of() const override { return fs_->as_of(); }
+    /// When the folders of both lists changed last, where that is two seconds ago by the clock of their file system.
+    std::string version(const Call &call, const std::string &team) override;
+    std::vector<std::string> notes(const Call &call, const std::string &team) override;
+    void read_note(const Call &call, const std::string &team, std::string_view name, const TextSink &sink) override;
+    void write_note(const Call &call, const std::string &team, std::string_view name, std::string_view content,
+                    Durable durable) override;
+    bool swap_note(const Call &call, const std::string &team, std::string_view name, std::string_view before,
+                   std::string_view content) override;
+    void remove_note(const Call &call, const std::string &team, std::string_view name) override;
 
 private:
     class Draft;
@@ -74,6 +84,7 @@ private:
     class Watcher;
 
     static Path logs(std::string_view team) { return Path() / team / "logs"; }
+    static Path index(std::string_view team) { return logs(team) / ".index"; }
     static Path ops(std::string_view team) { return logs(team) / ".ops"; }
     static Path folder(std::string_view team, Place place);
     static Path folder(const BuildName &build, Place place);
@@ -94,6 +105,9 @@ private:
     Entry move(const Call &call, const BuildName &build, Place to);
     Error in_the_way(const Call &call, const BuildName &build, Place to);
     void in_its_folder(const Call &call, const BuildName &build, const std::function<void(const Path &)> &action);
+
+    static Path note(const std::string &team, std::string_view name);
+    void make_index(const Call &call, const std::string &team);
 
     std::string small_file(const Call &call, const Path &path);
     std::string uuid(const Call &call, const BuildName &build, Place place);

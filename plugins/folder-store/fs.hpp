@@ -54,8 +54,9 @@ private:
     std::string text_;
 };
 
+using litbuild::Durable;
+
 enum class Kind { none, file, folder, other };
-enum class Durable { no, yes };
 enum class Renamed { done, missing, exists, other_file_system };
 /// How much of two trees is compared: names, kinds, sizes, modes, times, links and extended attributes; or the content, too.
 enum class Compare { attributes, all };

@@ -27,7 +27,8 @@ std::vector<size_t> sizes_by_minor();
 template <>
 std::vector<size_t> sizes_by_minor<lb_store>()
 {
-    return {offsetof(lb_store, examine), offsetof(lb_store, age), sizeof(lb_store)};
+    return {offsetof(lb_store, examine), offsetof(lb_store, age), offsetof(lb_store, version), offsetof(lb_store, version),
+            sizeof(lb_store)};
 }
 template <>
 std::vector<size_t> sizes_by_minor<lb_status_source>()

@@ -20,7 +20,7 @@ std::vector<Check> gathered()
     };
     add_edge("store.");
     for (const auto &part : {store_making_checks(), store_listing_checks(), store_moving_checks(), store_content_checks(),
-                             store_hostile_checks(), store_crowd_checks(), store_promise_checks(), store_later_checks()})
+                             store_hostile_checks(), store_crowd_checks(), store_promise_checks(), store_later_checks(), store_note_checks()})
         add(part);
     add_edge("status.");
     add(status_checks());
@@ -32,7 +32,8 @@ std::vector<Check> gathered()
 constexpr const char *function_names(const lb_store *, size_t i)
 {
     constexpr const char *names[] = {"teams", "list", "find", "create", "archive", "restore", "tags", "edit_tags",
-                                     "read", "write_control", "remove", "examine", "watch", "age", "as_of_ms"};
+                                     "read", "write_control", "remove", "examine", "watch", "age", "as_of_ms",
+                                     "version", "notes", "read_note", "write_note", "swap_note", "remove_note"};
     return i < std::size(names) ? names[i] : nullptr;
 }
 constexpr const char *function_names(const lb_status_source *, size_t i)

@@ -259,6 +259,73 @@ Told<int64_t> Store::age(const BuildName &build, std::string_view name) const
     return out;
 }
 
+Told<std::string> Store::version(const std::string &team) const
+{
+    Told<std::string> out;
+    size_t count = 0;
+    Collector<lb_str> each([&](lb_str text) {
+        out.value = abi::text(text);
+        ++count;
+    });
+    const Call call;
+    const OutgoingCall outgoing(call);
+    static_cast<Answer &>(out) = instance_.call("version", shown(team), &lb_store::version, outgoing.get(), abi::str(team),
+                                                each.receive, static_cast<void *>(&each));
+    if (out.ok()) expect(count == 1, out.what + ": called the receiver " + std::to_string(count) + " times; once is asked for");
+    return out;
+}
+
+Told<std::vector<std::string>> Store::notes(const std::string &team) const
+{
+    Told<std::vector<std::string>> out;
+    Collector<lb_str> each([&](lb_str name) { out.value.push_back(abi::text(name)); });
+    const Call call;
+    const OutgoingCall outgoing(call);
+    static_cast<Answer &>(out) = instance_.call("notes", shown(team), &lb_store::notes, outgoing.get(), abi::str(team),
+                                                each.receive, static_cast<void *>(&each));
+    return out;
+}
+
+Told<std::string> Store::read_note(const std::string &team, std::string_view name) const
+{
+    Told<std::string> out;
+    Collector<lb_str> each([&](lb_str piece) { out.value += abi::view(piece); });
+    const Call call;
+    const OutgoingCall outgoing(call);
+    static_cast<Answer &>(out) = instance_.call("read_note", quote(name) + " of " + shown(team), &lb_store::read_note,
+                                                outgoing.get(), abi::str(team), abi::str(name), each.receive,
+                                                static_cast<void *>(&each));
+    return out;
+}
+
+Answer Store::write_note(const std::string &team, std::string_view name, std::string_view content, uint32_t durable) const
+{
+    const Call call;
+    const OutgoingCall outgoing(call);
+    return instance_.call("write_note", quote(name) + " of " + shown(team), &lb_store::write_note, outgoing.get(),
+                          abi::str(team), abi::str(name), abi::str(content), durable);
+}
+
+Told<uint32_t> Store::swap_note(const std::string &team, std::string_view name, std::string_view before,
+                                std::string_view content) const
+{
+    Told<uint32_t> out;
+    const Call call;
+    const OutgoingCall outgoing(call);
+    static_cast<Answer &>(out) = instance_.call("swap_note", quote(name) + " of " + shown(team), &lb_store::swap_note,
+                                                outgoing.get(), abi::str(team), abi::str(name), abi::str(before),
+                                                abi::str(content), &out.value);
+    return out;
+}
+
+Answer Store::remove_note(const std::string &team, std::string_view name) const
+{
+    const Call call;
+    const OutgoingCall outgoing(call);
+    return instance_.call("remove_note", quote(name) + " of " + shown(team), &lb_store::remove_note, outgoing.get(),
+                          abi::str(team), abi::str(name));
+}
+
 BuildName Store::made(const std::string &team, const std::vector<std::pair<std::string, std::string>> &files) const
 {
     const Told<Entry> entry = create(new_build(team, files));

@@ -43,6 +43,14 @@ public:
     Told<std::vector<lb_change>> watch(const std::string &team, const std::function<bool(const lb_change &)> &each,
                                        const Call &call) const;
     Told<int64_t> age(const BuildName &build, std::string_view name) const;
+    Told<std::string> version(const std::string &team) const;
+    Told<std::vector<std::string>> notes(const std::string &team) const;
+    Told<std::string> read_note(const std::string &team, std::string_view name) const;
+    Answer write_note(const std::string &team, std::string_view name, std::string_view content, uint32_t durable = 0) const;
+    /// 1: replaced; 0: not.
+    Told<uint32_t> swap_note(const std::string &team, std::string_view name, std::string_view before,
+                             std::string_view content) const;
+    Answer remove_note(const std::string &team, std::string_view name) const;
 
     // The same, for checks that are about something else: what is not LB_OK fails, or skips where it is not supported.
 

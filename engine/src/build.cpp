@@ -1,4 +1,5 @@
 #include "core.hpp"
+#include "index.hpp"
 
 namespace litbuild {
 
@@ -32,7 +33,17 @@ std::vector<std::string> Build::edit_tags(const std::vector<std::string> &add, c
     check_tags(remove);
     const Call bounded = core_->bounded(call);
     core_->store->find(bounded, name_);
-    core_->store->edit_tags(bounded, name_, add, remove);
+    {
+        detail::Mark mark(*core_, bounded, name_);
+        try {
+            core_->store->edit_tags(bounded, name_, add, remove);
+        } catch (const Error &e) {
+            // What a server was asked for it may do later.
+            if (e.code() != Code::timeout && e.code() != Code::cancelled && e.code() != Code::unavailable) mark.done();
+            throw;
+        }
+        mark.done();
+    }
     return core_->store->tags(bounded, name_);
 }
 

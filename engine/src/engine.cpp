@@ -1,6 +1,7 @@
 #include <litbuild/engine.hpp>
 
 #include "core.hpp"
+#include "index.hpp"
 #include "strays.hpp"
 
 namespace litbuild {
@@ -34,6 +35,7 @@ std::vector<TeamFinding> Engine::examine(const std::string &team, Repair repair,
             out.push_back({each, found});
             return true;
         });
+        if (repair == Repair::yes) detail::forget_index(*core_, core_->bounded(call), each);
     };
     const auto with_held = [&] {
         std::vector<TeamFinding> held = detail::examine_held(*core_, call, team, repair);

@@ -1,52 +1,210 @@
 #include "listing.hpp"
 
+#include <algorithm>
+#include <random>
+
+#include "index.hpp"
+#include "parallel.hpp"
+#include "roll.hpp"
+
 namespace litbuild {
 
 namespace detail {
 namespace {
 
-bool has_tag(const std::vector<std::string> &tags, const std::optional<std::string> &tag)
+// Read at a time: few where the filter may soon have enough.
+constexpr size_t first_window = 64, largest_window = 4096;
+// Fewer are read as they are, whatever an index says.
+constexpr size_t worth_an_index = 512;
+// Of those that an index knows so many are read all the same, at random: somebody may have edited tags by hand.
+constexpr size_t looked_after = 64;
+
+Timestamp start_of(const Status &status)
 {
-    return !tag || std::find(tags.begin(), tags.end(), *tag) != tags.end();
+    return status.started != 0 ? status.started : status.created != 0 ? status.created : status.time;
 }
+
+class Lister {
+public:
+    Lister(const Core &core, const std::string &team, const Filter &filter, const Call &call, Reads reads, const RunidTest &among,
+           const ListSink &each)
+        : core_(core), team_(team), filter_(filter), call_(call), each_(each),
+          narrows_(filter.tag || filter.state || filter.since != 0),
+          roll_(core, call, team, filter, narrows_ || among ? 0 : filter.limit), scratch_{{team, 0}, {}, false, {}, {}}
+    {
+        for (const Name &name : roll_.names())
+            if (!among || among(name.runid)) names_.push_back(&name);
+        if (narrows_ || reads == Reads::everything) tell_read();
+        else tell_names();
+    }
+
+private:
+    enum class Outcome { read, gone, hidden };
+    struct Read {
+        Summary summary;
+        Outcome outcome = Outcome::hidden;
+    };
+
+    struct Known {
+        std::optional<Record> record{};
+        bool is_read = false;
+    };
+
+    bool has_enough() const noexcept { return enough_ || (filter_.limit > 0 && told_ == filter_.limit); }
+    void tell(Summary &summary)
+    {
+        ++told_;
+        enough_ = !each_(summary);
+    }
+    void name_it(Summary &summary, const Name &name) const
+    {
+        summary.name.team = team_;
+        summary.name.runid = name.runid;
+        summary.archived = name.archived;
+        roll_.path(name, summary.path);
+    }
+
+    void tell_names()
+    {
+        for (const Name *name : names_) {
+            if (has_enough()) return;
+            call_.check(team_);
+            name_it(scratch_, *name);
+            tell(scratch_);
+        }
+    }
+
+    // A window at a time, within one segment: what it has of them, and the others read, in order.
+    void tell_read()
+    {
+        std::optional<Index> index;
+        if (names_.size() > worth_an_index) index.emplace(core_, call_, team_);
+        size_t window = filter_.limit > 0 && !narrows_ ? std::min<size_t>(filter_.limit, largest_window) : first_window;
+        for (size_t at = 0; at < names_.size() && !has_enough(); window = std::min(window * 2, largest_window)) {
+            call_.check(team_);
+            const int64_t number = Segment::number_of(names_[at]->runid);
+            size_t end = at;
+            while (end < names_.size() && end - at < window && Segment::number_of(names_[end]->runid) == number) ++end;
+            tell_window(index, at, end);
+            at = end;
+        }
+        if (index) index->keep();
+    }
+
+    void tell_window(std::optional<Index> &index, size_t at, size_t end)
+    {
+        records_.clear();
+        unknown_.clear();
+        for (size_t i = at; i < end; ++i) {
+            Known known;
+            if (index) known.record = index->find(names_[i]->runid);
+            known.is_read = !known.record || random_() % names_.size() < looked_after;
+            if (known.is_read) unknown_.push_back(names_[i]);
+            records_.push_back(known);
+        }
+        std::vector<Read> reads(unknown_.size());
+        std::exception_ptr failure;
+        try {
+            in_parallel(reads.size(), [&](size_t i) { reads[i] = read(*unknown_[i]); });
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        const std::chrono::milliseconds as_of = core_.store->as_of();
+        auto next = reads.begin();
+        for (size_t i = at; i < end && !has_enough(); ++i) {
+            const Known &known = records_[i - at];
+            if (!known.is_read) {
+                tell_record(*known.record, *names_[i], as_of);
+                continue;
+            }
+            Read &found = *next++;
+            // Not come to, for one of the others failed: up to here it is told.
+            if (failure && found.summary.name.runid == 0) break;
+            if (found.outcome == Outcome::gone) continue;
+            if (index) index->learn(found.summary, known.record);
+            if (found.outcome == Outcome::read && passes(found.summary)) tell(found.summary);
+        }
+        if (failure) std::rethrow_exception(failure);
+    }
+
+    void tell_record(const Record &record, const Name &name, std::chrono::milliseconds as_of)
+    {
+        try {
+            if (!passes(record)) return;
+            name_it(scratch_, name);
+            record.fill(scratch_);
+            scratch_.status.as_of = as_of;
+        } catch (const Error &) {
+            // It stands under a checksum, but is no work of ours.
+            Read found = read(name);
+            if (found.outcome == Outcome::read && passes(found.summary)) tell(found.summary);
+            return;
+        }
+        tell(scratch_);
+    }
+
+    Read read(const Name &name) const
+    {
+        Read out;
+        Summary &summary = out.summary;
+        try {
+            call_.check(team_);
+            name_it(summary, name);
+            out.outcome = Outcome::read;
+            summary.tags = core_.store->tags(call_, summary.name);
+            summary.status = core_.status(call_, summary.name);
+        } catch (const Error &e) {
+            // Gone since it was listed.
+            if (e.code() == Code::not_found) {
+                out.outcome = Outcome::gone;
+                return out;
+            }
+            // One damaged build must not hide the others.
+            if (e.code() != Code::corrupt && e.code() != Code::denied) throw;
+            if (filter_.tag || (filter_.state && *filter_.state != State::unknown)) out.outcome = Outcome::hidden;
+            summary.status = Status{};
+            summary.status.error = e.what();
+        }
+        return out;
+    }
+
+    bool passes(const Record &record) const
+    {
+        return (!filter_.state || record.state() == *filter_.state) && (filter_.since == 0 || record.start() >= filter_.since) &&
+               (!filter_.tag || record.has_tag(*filter_.tag));
+    }
+    bool passes(const Summary &summary) const
+    {
+        return (!filter_.state || summary.status.state == *filter_.state) &&
+               (filter_.since == 0 || start_of(summary.status) >= filter_.since) &&
+               (!filter_.tag || std::find(summary.tags.begin(), summary.tags.end(), *filter_.tag) != summary.tags.end());
+    }
+
+    const Core &core_;
+    const std::string &team_;
+    const Filter &filter_;
+    const Call &call_;
+    const ListSink &each_;
+    const bool narrows_;
+    const Roll roll_;
+    std::vector<const Name *> names_;
+    uint64_t told_ = 0;
+    bool enough_ = false;
+    Summary scratch_;
+    std::vector<Known> records_;
+    std::minstd_rand random_{std::random_device()()};
+    std::vector<const Name *> unknown_;
+};
 
 }  // namespace
 
 void for_each_build(const Core &core, const std::string &team, const Filter &filter, const Call &given, Reads reads,
-                    const RunidTest &among, const SummarySink &each)
+                    const RunidTest &among, const ListSink &each)
 {
     check_team(team);
     if (filter.tag) check_tag(*filter.tag);
     const Call call = core.bounded(given);
-    const bool all = reads == Reads::everything;
-    const bool filtered = filter.tag || filter.state || among;
-    std::vector<Entry> entries;
-    // First the names, whole: what is read of the builds meanwhile must not move the list under us.
-    core.store->list(call, {team, filter.scope, filter.before, filtered ? 0 : filter.limit}, [&](const Entry &entry) {
-        if (!among || among(entry.runid)) entries.push_back(entry);
-        return true;
-    });
-    uint64_t given_out = 0;
-    for (const Entry &entry : entries) {
-        if (filter.limit > 0 && given_out == filter.limit) return;
-        call.check(team);
-        Summary summary{{team, entry.runid}, entry.path, entry.archived, {}, {}};
-        try {
-            if (all || filter.tag) summary.tags = core.store->tags(call, summary.name);
-            if (!has_tag(summary.tags, filter.tag)) continue;
-            if (all || filter.state) summary.status = core.status(call, summary.name);
-            if (filter.state && summary.status.state != *filter.state) continue;
-        } catch (const Error &e) {
-            // Gone since it was listed.
-            if (e.code() == Code::not_found) continue;
-            // One damaged build must not hide the others.
-            if (e.code() != Code::corrupt && e.code() != Code::denied) throw;
-            if (filter.tag || (filter.state && *filter.state != State::unknown)) continue;
-            summary.status.error = e.what();
-        }
-        ++given_out;
-        each(std::move(summary));
-    }
+    Lister(core, team, filter, call, reads, among, each);
 }
 
 }  // namespace detail
@@ -55,7 +213,10 @@ std::vector<Build> Engine::get_builds(const std::string &team, const Filter &fil
 {
     std::vector<Build> out;
     detail::for_each_build(*core_, team, filter, call, detail::Reads::needed, {},
-                           [&](Summary summary) { out.push_back(Build(core_, std::move(summary.name))); });
+                           [&](Summary &summary) {
+                               out.push_back(Build(core_, summary.name));
+                               return true;
+                           });
     return out;
 }
 
@@ -63,7 +224,26 @@ std::vector<Summary> Engine::list(const std::string &team, const Filter &filter,
 {
     std::vector<Summary> out;
     detail::for_each_build(*core_, team, filter, call, detail::Reads::everything, {},
-                           [&](Summary summary) { out.push_back(std::move(summary)); });
+                           [&](Summary &summary) {
+                               out.push_back(std::move(summary));
+                               return true;
+                           });
+    return out;
+}
+
+Listed Engine::list(const std::string &team, const Filter &filter, const ListSink &each, Call call) const
+{
+    Listed out;
+    const Call bounded = core_->bounded(call);
+    try {
+        detail::for_each_build(*core_, team, filter, bounded, detail::Reads::everything, {}, [&](Summary &summary) {
+            ++out.count;
+            return each(summary);
+        });
+    } catch (const Error &e) {
+        if (e.code() != Code::timeout || !bounded.expired()) throw;
+        out.complete = false;
+    }
     return out;
 }
 

@@ -7,15 +7,14 @@
 
 namespace litbuild::detail {
 
-/// What is read of a build besides what the filter asks for.
+/// What is told of a build besides what the filter asks for.
 enum class Reads { needed, everything };
 
 using RunidTest = std::function<bool(int64_t runid)>;
-using SummarySink = std::function<void(Summary summary)>;
 
-/// Calls `each` with the builds that pass, the newest first, until the filter's limit. `among` (empty: all do) is asked
+/// Calls `each` with the builds that pass, the newest first, until the filter's limit, or the sink has enough. `among` (empty: all do) is asked
 /// before anything is read of a build. One that is damaged, or gone meanwhile, hides no other.
 void for_each_build(const Core &core, const std::string &team, const Filter &filter, const Call &call, Reads reads,
-                    const RunidTest &among, const SummarySink &each);
+                    const RunidTest &among, const ListSink &each);
 
 }  // namespace litbuild::detail

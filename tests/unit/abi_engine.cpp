@@ -10,11 +10,12 @@ namespace litbuild {
 static_assert(std::string_view(LITBUILD_VERSION).starts_with("0.1."), "these are the numbers of 0.1");
 SIZE(Config, 392);
 SIZE(PluginChoice, 64);
-SIZE(Filter, 72);
+SIZE(Filter, 80);
+SIZE(Listed, 16);
 SIZE(StopOptions, 112);
 SIZE(StopResult, 120);
 SIZE(Summary, 400);
-SIZE(Selection, 104);
+SIZE(Selection, 112);
 SIZE(Selection::Runs, 16);
 SIZE(BulkResult, 264);
 SIZE(Retention, 56);

@@ -85,6 +85,7 @@ struct Filter {
     Scope scope = Scope::live;
     std::optional<std::string> tag{};     ///< only builds that have it
     std::optional<State> state{};         ///< only builds that are in it
+    Timestamp since = 0;                ///< only builds that were started then or later (made, where that is not known)
     uint64_t limit = 0;                 ///< at most so many; 0: all
     int64_t before = 0;                 ///< only run ids below this one; 0: all. For the next page: the last run id
 };
@@ -126,6 +127,15 @@ struct Summary {
     bool archived = false;
     std::vector<std::string> tags;
     Status status;
+};
+
+/// Receives a build, which it may move away; returns false for "enough".
+using ListSink = std::function<bool(Summary &)>;
+
+/// What became of a list.
+struct Listed {
+    uint64_t count = 0;     ///< builds that were told
+    bool complete = true;   ///< false: the deadline passed before all were; those that were told are the newest
 };
 
 /// Several builds of a team: those that `runs` names, in that order, each once; where there is a filter, only those that it
@@ -268,8 +278,12 @@ public:
     Build build(const std::string &team, int64_t runid) const;
     /// A team's builds, the newest first. Code::not_found: no such team.
     std::vector<Build> get_builds(const std::string &team, const Filter &filter = {}, Call call = {}) const;
-    /// The same with path, tags and status of each.
+    /// The same with path, tags and status of each. What builds that have ended need not be read for is kept with the team, by
+    /// stores that can (lb_store.notes); it hides and invents none, and knows of every edit of tags that was made by an engine,
+    /// on whatever host. Code::timeout: the deadline passed before all were read.
     std::vector<Summary> list(const std::string &team, const Filter &filter = {}, Call call = {}) const;
+    /// One after the other, as they are read. A list that the deadline ends is told as far as it came.
+    Listed list(const std::string &team, const Filter &filter, const ListSink &each, Call call = {}) const;
     /// A new build, running. `spec` is a JSON object; all keys but `steps` may be left out:
     ///   steps        [{"name", "command": ["PROGRAM", "ARG", ...], "environment", "time_limit"}, ...]; at least one.
     ///                They run one after the other in the build's folder; the first that fails ends the build.

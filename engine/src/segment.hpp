@@ -1,0 +1,96 @@
+// Pieces of a team's index as they lie in notes: what settled builds are, and which builds there are.
+//
+// The numbers in them are this machine's; a note of another byte order or another version is taken for damaged, which only
+// costs the time to make it again. So does any damage: all of a note stands under a checksum.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <litbuild/engine.hpp>
+
+namespace litbuild::detail {
+
+/// A settled build, as a segment has it. Borrowed from there.
+class Record {
+public:
+    /// Throws Code::corrupt where there is no such record.
+    explicit Record(std::string_view bytes);
+
+    int64_t runid() const noexcept { return head_.runid; }
+    State state() const noexcept { return static_cast<State>(head_.state); }
+    /// When it was started; where that is not known, made or last heard of.
+    Timestamp start() const noexcept;
+    bool has_tag(std::string_view tag) const;
+    /// Tags and status. Throws Code::corrupt.
+    void fill(Summary &summary) const;
+    size_t size() const noexcept { return head_.size; }
+    std::string_view bytes() const noexcept { return bytes_; }
+
+    static std::string text_of(const Summary &summary);
+
+private:
+    struct Head {
+        uint32_t size = 0;   ///< of the record, with this
+        uint16_t tags = 0, steps = 0;
+        int64_t runid = 0;
+        int64_t time = 0, created = 0, started = 0, ended = 0;
+        uint64_t cursor = 0;
+        double progress = 0;
+        int32_t exit_code = 0, signal = 0, current_step = 0;
+        uint32_t state = 0;
+    };
+    struct StepHead {
+        int64_t started = 0, ended = 0;
+        double progress = 0;
+        int32_t parent = 0, exit_code = 0, signal = 0;
+        uint32_t state = 0;
+    };
+
+    Head head_;
+    std::string_view bytes_;
+};
+
+/// The records of some of the builds whose run ids are from `number * span` to below the next.
+class Segment {
+public:
+    static constexpr int64_t span = 16384;
+    static int64_t number_of(int64_t runid) noexcept { return runid / span; }
+    static std::string note(int64_t number) { return "seg-" + std::to_string(number); }
+
+    Segment() = default;
+    /// Of the text of a note. Where that is damaged, it has no records.
+    explicit Segment(std::string note);
+
+    /// What tells this note from all others: how it begins. Empty: there is none.
+    std::string_view identity() const noexcept { return std::string_view(note_).substr(0, identity_size); }
+    /// Run ids have to be asked for from high to low. Throws Code::corrupt.
+    std::optional<Record> find(int64_t runid);
+    /// It has no records after all; what was given of it stays good.
+    void give_up() noexcept { first_ = at_ = note_.size(); }
+    /// From here on they are asked for from the highest on again.
+    void rewind() noexcept { at_ = first_; }
+    std::optional<Record> next();
+
+    /// A note of these records, which have to stand from high run ids to low.
+    static std::string note_of(const std::vector<std::string_view> &records);
+
+private:
+    static constexpr size_t identity_size = 24, head_size = 32;
+
+    std::string note_;
+    size_t first_ = 0, at_ = 0;
+};
+
+/// Which builds there were at a version of a team's lists. From high run ids to low.
+struct Name {
+    int64_t runid = 0;
+    bool archived = false;
+};
+std::string note_of(const std::vector<Name> &names, std::string_view version);
+/// None: it is of another version, or damaged.
+std::optional<std::vector<Name>> names_of(std::string_view note, std::string_view version);
+
+}  // namespace litbuild::detail

@@ -1,4 +1,6 @@
 // list and teams: what there is.
+#include <map>
+
 #include <boost/json.hpp>
 
 #include "commands.hpp"
@@ -17,6 +19,7 @@ Filter to_filter(const Options &options)
     if (options.state) out.state = to_state(*options.state);
     if (options.limit) out.limit = to_count(*options.limit, "a limit");
     if (options.before) out.before = to_runid(*options.before);
+    if (options.since) out.since = now() - std::chrono::nanoseconds(to_duration(*options.since)).count();
     return out;
 }
 
@@ -49,15 +52,40 @@ std::string as_table(const std::vector<Summary> &builds, bool all)
     return table.text();
 }
 
+/// Builds by state, in the order of the states; those that none is in are left out.
+using Counts = std::map<State, uint64_t>;
+
+std::string as_text(const Counts &counts, bool json)
+{
+    if (json) {
+        boost::json::object out;
+        for (const auto &[state, count] : counts) out[name(state)] = count;
+        return boost::json::serialize(out) + "\n";
+    }
+    Table table({"STATE", "BUILDS"});
+    for (const auto &[state, count] : counts) table.add({Cell(name(state), colour_of(state)), std::to_string(count)});
+    return table.text();
+}
+
 }  // namespace
 
 int list(const Options &options)
 {
     check_team(options.team);
     const Filter filter = to_filter(options);
-    const std::vector<Summary> builds = open_engine(options).list(options.team, filter);
-    print(options.json ? as_json(builds) : as_table(builds, options.all));
-    return Exit::done;
+    std::vector<Summary> builds;
+    Counts counts;
+    const Listed listed = open_engine(options).list(options.team, filter, [&](Summary &summary) {
+        if (options.count) ++counts[summary.status.state];
+        else builds.push_back(std::move(summary));
+        return true;
+    });
+    print(options.count ? as_text(counts, options.json) : options.json ? as_json(builds) : as_table(builds, options.all));
+    if (listed.complete) return Exit::done;
+    // As far as it came is better than nothing, but it is not all.
+    complain(options.team + ": the list is not complete: the newest " + std::to_string(listed.count) +
+             " builds that were asked for are shown, the others could not be read in time");
+    return Exit::unavailable;
 }
 
 int teams(const Options &options)

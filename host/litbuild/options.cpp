@@ -96,6 +96,8 @@ void declare_command(Declaring &declaring, CLI::App &app, unsigned takes, Option
     if (has(takes_filter)) {
         declaring.once(app, "--limit", "N", into.limit, "at most so many");
         declaring.once(app, "--before", "ID", into.before, "only run ids below this one");
+        declaring.once(app, "--since", "DUR", into.since, "only builds that were started no longer ago, such as 12h, 7d");
+        Declaring::flag(app, "--count", into.count, "only how many, by state");
     }
     if (has(takes_follow)) Declaring::flag(app, "--follow", into.follow, "go on until the build has ended");
     if (has(takes_timeout))

@@ -26,6 +26,8 @@ struct Options {
     std::optional<std::string> tag;
     std::optional<std::string> state;
     std::optional<std::string> limit;
+    std::optional<std::string> since;
+    bool count = false;
     std::optional<std::string> before;
     std::optional<std::string> timeout;
     std::optional<std::string> grace;
@@ -47,7 +49,7 @@ enum Take : unsigned {
     takes_team = 1u << 0,
     takes_build = 1u << 1,    ///< TEAM and ID
     takes_spec = 1u << 2,     ///< --tag any number of times, --name, --spec, and a command behind `--`
-    takes_filter = 1u << 3,   ///< --tag, --state, --limit, --before
+    takes_filter = 1u << 3,   ///< --tag, --state, --limit, --before, --since, --count
     takes_follow = 1u << 4,
     takes_timeout = 1u << 5,
     takes_stop = 1u << 6,     ///< --grace, --reason

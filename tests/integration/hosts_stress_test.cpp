@@ -70,13 +70,24 @@ std::string text_of(BuildStore &store, const BuildName &build, const char *name)
     return out;
 }
 
+/// What lies where a build was removed: the same one, or another under its run id.
+std::string found_at(const fs::path &logs, int64_t runid, const std::string &id)
+{
+    std::string out;
+    for (const fs::path &folder : {logs / std::to_string(runid), logs / "archive" / std::to_string(runid)})
+        if (fs::exists(folder))
+            out += " " + folder.string() + ", made as " + id + ", with the data " + support::slurp(folder / "data") + " and " +
+                   support::slurp(folder / "build.json");
+    return out;
+}
+
 void look_at_all(const fs::path &root, const Told &told)
 {
     folder::FolderStore store(std::make_unique<folder::PosixFs>(root.string()));
     const fs::path logs = root / "contoso/logs";
     for (const auto &[runid, id] : told.made) {
         const int places = fs::exists(logs / std::to_string(runid)) + fs::exists(logs / "archive" / std::to_string(runid));
-        if (told.removed.contains(runid)) BOOST_TEST(places == 0, runid << " was removed, and is there");
+        if (told.removed.contains(runid)) BOOST_TEST(places == 0, runid << " was removed, and is there:" << found_at(logs, runid, id));
         else if (told.removing.contains(runid)) BOOST_TEST(places <= 1, runid << " is in both places");
         else BOOST_TEST(places == 1, runid << " is in " << places << " places");
         if (places != 1 || told.removing.contains(runid)) continue;

@@ -199,12 +199,12 @@ public:
     }
 
     bool swap_note(const Call &call, const std::string &team, std::string_view name, std::string_view before,
-                   std::string_view content) override
+                   std::string_view content, Durable durable) override
     {
         uint32_t done = 0;
         const OutgoingCall outgoing(call);
         plugin_.call(team, "swap_note", &lb_store::swap_note, outgoing.get(), abi::str(team), abi::str(name),
-                     abi::str(before), abi::str(content), &done);
+                     abi::str(before), abi::str(content), durable == Durable::yes ? 1u : 0u, &done);
         return done != 0;
     }
 

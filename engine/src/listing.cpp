@@ -30,11 +30,12 @@ public:
            const ListSink &each)
         : core_(core), team_(team), filter_(filter), call_(call), each_(each),
           narrows_(filter.tag || filter.state || filter.since != 0),
+          all_(reads == Reads::everything),
           roll_(core, call, team, filter, narrows_ || among ? 0 : filter.limit), scratch_{{team, 0}, {}, false, {}, {}}
     {
         for (const Name &name : roll_.names())
             if (!among || among(name.runid)) names_.push_back(&name);
-        if (narrows_ || reads == Reads::everything) tell_read();
+        if (narrows_ || all_) tell_read();
         else tell_names();
     }
 
@@ -43,6 +44,7 @@ private:
     struct Read {
         Summary summary;
         Outcome outcome = Outcome::hidden;
+        bool is_whole = false;   ///< tags and status are what the build has
     };
 
     struct Known {
@@ -79,16 +81,27 @@ private:
     {
         std::optional<Index> index;
         if (names_.size() > worth_an_index) index.emplace(core_, call_, team_);
-        size_t window = filter_.limit > 0 && !narrows_ ? std::min<size_t>(filter_.limit, largest_window) : first_window;
+        int64_t last_number = -1;
+        size_t window = largest_window;
+        if (filter_.limit > 0) window = narrows_ ? first_window : std::min<size_t>(filter_.limit, largest_window);
         for (size_t at = 0; at < names_.size() && !has_enough(); window = std::min(window * 2, largest_window)) {
             call_.check(team_);
             const int64_t number = Segment::number_of(names_[at]->runid);
             size_t end = at;
             while (end < names_.size() && end - at < window && Segment::number_of(names_[end]->runid) == number) ++end;
+            if (index && number != last_number) index->open(number, in_segment(at, number));
+            last_number = number;
             tell_window(index, at, end);
             at = end;
         }
         if (index) index->keep();
+    }
+
+    size_t in_segment(size_t at, int64_t number) const
+    {
+        const auto first = names_.begin() + static_cast<ptrdiff_t>(at);
+        return static_cast<size_t>(
+            std::partition_point(first, names_.end(), [&](const Name *name) { return Segment::number_of(name->runid) == number; }) - first);
     }
 
     void tell_window(std::optional<Index> &index, size_t at, size_t end)
@@ -112,6 +125,7 @@ private:
         const std::chrono::milliseconds as_of = core_.store->as_of();
         auto next = reads.begin();
         for (size_t i = at; i < end && !has_enough(); ++i) {
+            if (i % 16 == 0) call_.check(team_);
             const Known &known = records_[i - at];
             if (!known.is_read) {
                 tell_record(*known.record, *names_[i], as_of);
@@ -120,11 +134,12 @@ private:
             Read &found = *next++;
             // Not come to, for one of the others failed: up to here it is told.
             if (failure && found.summary.name.runid == 0) break;
+            if (index && found.outcome == Outcome::gone && known.record) index->drop(*known.record);
+            else if (index && found.is_whole) index->learn(found.summary, known.record);
             if (found.outcome == Outcome::gone) continue;
-            if (index) index->learn(found.summary, known.record);
             if (found.outcome == Outcome::read && passes(found.summary)) tell(found.summary);
         }
-        if (failure) std::rethrow_exception(failure);
+        if (failure && !has_enough()) std::rethrow_exception(failure);
     }
 
     void tell_record(const Record &record, const Name &name, std::chrono::milliseconds as_of)
@@ -151,8 +166,9 @@ private:
             call_.check(team_);
             name_it(summary, name);
             out.outcome = Outcome::read;
-            summary.tags = core_.store->tags(call_, summary.name);
-            summary.status = core_.status(call_, summary.name);
+            if (all_ || filter_.tag) summary.tags = core_.store->tags(call_, summary.name);
+            if (all_ || filter_.state || filter_.since != 0) summary.status = core_.status(call_, summary.name);
+            out.is_whole = all_ || (filter_.tag && (filter_.state || filter_.since != 0));
         } catch (const Error &e) {
             // Gone since it was listed.
             if (e.code() == Code::not_found) {
@@ -185,7 +201,7 @@ private:
     const Filter &filter_;
     const Call &call_;
     const ListSink &each_;
-    const bool narrows_;
+    const bool narrows_, all_;
     const Roll roll_;
     std::vector<const Name *> names_;
     uint64_t told_ = 0;
@@ -241,8 +257,9 @@ Listed Engine::list(const std::string &team, const Filter &filter, const ListSin
             return each(summary);
         });
     } catch (const Error &e) {
-        if (e.code() != Code::timeout || !bounded.expired()) throw;
+        if (e.code() != Code::timeout || !bounded.expired() || out.count == 0) throw;
         out.complete = false;
+        out.why = e.what();
     }
     return out;
 }

@@ -37,8 +37,8 @@ void in_parallel(size_t count, const std::function<void(size_t index)> &each)
     };
     {
         std::vector<std::jthread> threads;
-        const linux_::SignalsBlocked blocked;
         try {
+            const linux_::SignalsBlocked blocked;
             while (threads.size() + 1 < std::min(most_threads, count / each_thread)) threads.emplace_back(work);
         } catch (const std::system_error &) {
             // Then there are fewer.

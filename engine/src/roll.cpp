@@ -10,6 +10,8 @@ namespace {
 
 // Fewer are read from the list as fast.
 constexpr size_t worth_a_note = 1000;
+// More is no work of ours.
+constexpr size_t largest_note = 256 * 1024 * 1024;
 
 std::string note_name(Scope scope) { return "names-" + std::to_string(static_cast<uint32_t>(scope)); }
 
@@ -31,7 +33,8 @@ Roll::Roll(const Core &core, const Call &call, const std::string &team, const Fi
     try {
         version = core.store->version(call, team);
     } catch (const Error &e) {
-        if (e.code() != Code::unsupported) throw;
+        // The list itself tells what is wrong.
+        if (e.code() == Code::cancelled || (e.code() == Code::timeout && call.expired())) throw;
     }
     const std::string note = note_name(filter.scope);
     if (!version.empty() && remembered(call, note, version, filter, limit)) return;
@@ -54,10 +57,10 @@ bool Roll::remembered(const Call &call, const std::string &note, const std::stri
     try {
         core_.store->read_note(call, team_, note, [&](std::string_view piece) {
             text += piece;
-            return true;
+            return text.size() < largest_note;
         });
     } catch (const Error &e) {
-        if (e.code() == Code::timeout || e.code() == Code::cancelled) throw;
+        if (e.code() == Code::cancelled || (e.code() == Code::timeout && call.expired())) throw;
         return false;
     }
     std::optional<std::vector<Name>> found = names_of(text, version);

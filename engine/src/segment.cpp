@@ -50,8 +50,6 @@ private:
     std::string_view left_;
 };
 
-uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
-
 void put_number(std::string &out, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
@@ -172,13 +170,22 @@ std::string Record::text_of(const Summary &summary)
     return out;
 }
 
-Segment::Segment(std::string note) : note_(std::move(note)), first_(note_.size()), at_(note_.size())
+uint64_t number_of_text(std::string_view text) noexcept { return XXH3_64bits(text.data(), text.size()); }
+
+// Identity, checksum of what follows, source, records.
+Segment::Segment(std::string note, uint64_t source) : note_(std::move(note)), first_(note_.size()), at_(note_.size())
 {
     const std::string_view all = note_;
     if (all.size() < head_size || !all.starts_with(segment_magic)) return;
-    uint64_t sum;
-    std::memcpy(&sum, note_.data() + identity_size, sizeof sum);
-    if (sum == checksum(all.substr(head_size))) first_ = at_ = head_size;
+    uint64_t numbers[2];
+    std::memcpy(numbers, note_.data() + identity_size, sizeof numbers);
+    is_whole_ = numbers[0] == number_of_text(all.substr(identity_size + sizeof numbers[0])) && numbers[1] == source;
+    if (is_whole_) first_ = at_ = head_size;
+}
+
+std::string_view Segment::identity_of(std::string_view note) noexcept
+{
+    return note.size() >= head_size && note.starts_with(segment_magic) ? note.substr(0, identity_size) : std::string_view();
 }
 
 std::optional<Record> Segment::next()
@@ -200,7 +207,7 @@ std::optional<Record> Segment::find(int64_t runid)
     return std::nullopt;
 }
 
-std::string Segment::note_of(const std::vector<std::string_view> &records)
+std::string Segment::note_of(const std::vector<std::string_view> &records, uint64_t source)
 {
     size_t size = head_size;
     for (const std::string_view record : records) size += record.size();
@@ -209,9 +216,10 @@ std::string Segment::note_of(const std::vector<std::string_view> &records)
     out += segment_magic;
     const std::string fresh = new_uuid();
     out += fresh.substr(0, 8) + fresh.substr(fresh.size() - 8);
-    out.append(head_size - identity_size, '\0');
+    put(out, uint64_t{0});
+    put(out, source);
     for (const std::string_view record : records) out += record;
-    const uint64_t sum = checksum(std::string_view(out).substr(head_size));
+    const uint64_t sum = number_of_text(std::string_view(out).substr(identity_size + sizeof sum));
     std::memcpy(out.data() + identity_size, &sum, sizeof sum);
     return out;
 }
@@ -228,7 +236,7 @@ std::string note_of(const std::vector<Name> &names, std::string_view version)
         last = name.runid;
     }
     std::string out(names_magic);
-    put(out, checksum(body));
+    put(out, number_of_text(body));
     return out + body;
 }
 
@@ -238,15 +246,17 @@ std::optional<std::vector<Name>> names_of(std::string_view note, std::string_vie
         Reader from(note);
         if (from.bytes(names_magic.size()) != names_magic) return std::nullopt;
         const auto sum = from.take<uint64_t>();
-        if (sum != checksum(note.substr(names_magic.size() + sizeof sum)) || from.text() != version) return std::nullopt;
+        if (sum != number_of_text(note.substr(names_magic.size() + sizeof sum)) || from.text() != version) return std::nullopt;
         const auto count = from.take<uint64_t>();
         if (count > note.size()) return std::nullopt;
         std::vector<Name> out(count);
         auto last = from.take<int64_t>();
+        if (last < 1 && count > 0) return std::nullopt;
         for (Name &name : out) {
             const uint64_t number = take_number(from);
             name.archived = (number & 1) != 0;
-            if (number >> 1 >= static_cast<uint64_t>(last)) return std::nullopt;
+            const bool is_lower = number >> 1 > 0 || &name == &out.front();
+            if (!is_lower || number >> 1 >= static_cast<uint64_t>(last)) return std::nullopt;
             name.runid = last -= static_cast<int64_t>(number >> 1);
         }
         return out;

@@ -61,11 +61,15 @@ public:
     static std::string note(int64_t number) { return "seg-" + std::to_string(number); }
 
     Segment() = default;
-    /// Of the text of a note. Where that is damaged, it has no records.
-    explicit Segment(std::string note);
+    /// Of the text of a note. Where there is none, or it is damaged, or of another `source`, it has no records.
+    Segment(std::string note, uint64_t source);
 
-    /// What tells this note from all others: how it begins. Empty: there is none.
-    std::string_view identity() const noexcept { return std::string_view(note_).substr(0, identity_size); }
+    /// It is a note of that source.
+    bool is_whole() const noexcept { return is_whole_; }
+    /// What tells this note from all others: how it begins. Only of one that is whole.
+    std::string_view identity() const noexcept { return identity_of(note_); }
+    /// Empty: it is none, or not enough of one.
+    static std::string_view identity_of(std::string_view note) noexcept;
     /// Run ids have to be asked for from high to low. Throws Code::corrupt.
     std::optional<Record> find(int64_t runid);
     /// It has no records after all; what was given of it stays good.
@@ -74,15 +78,20 @@ public:
     void rewind() noexcept { at_ = first_; }
     std::optional<Record> next();
 
-    /// A note of these records, which have to stand from high run ids to low.
-    static std::string note_of(const std::vector<std::string_view> &records);
+    /// A note of these records, which have to stand from high run ids to low. `source`: a number for what the statuses in it
+    /// come from.
+    static std::string note_of(const std::vector<std::string_view> &records, uint64_t source);
 
 private:
-    static constexpr size_t identity_size = 24, head_size = 32;
+    static constexpr size_t identity_size = 24, head_size = 40;
 
     std::string note_;
+    bool is_whole_ = false;
     size_t first_ = 0, at_ = 0;
 };
+
+/// A number for a text.
+uint64_t number_of_text(std::string_view text) noexcept;
 
 /// Which builds there were at a version of a team's lists. From high run ids to low.
 struct Name {

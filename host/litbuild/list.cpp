@@ -83,8 +83,8 @@ int list(const Options &options)
     print(options.count ? as_text(counts, options.json) : options.json ? as_json(builds) : as_table(builds, options.all));
     if (listed.complete) return Exit::done;
     // As far as it came is better than nothing, but it is not all.
-    complain(options.team + ": the list is not complete: the newest " + std::to_string(listed.count) +
-             " builds that were asked for are shown, the others could not be read in time");
+    complain(options.team + ": the list is not complete; it shows the newest " + std::to_string(listed.count) +
+             " of what was asked for: " + listed.why);
     return Exit::unavailable;
 }
 

@@ -299,6 +299,11 @@ bool DeadlineFs::make_dir(const Call &call, const Path &path)
     return send<bool>(call, [path](Fs &fs, const Call &inner, Errand &) { return fs.make_dir(inner, path); });
 }
 
+bool DeadlineFs::make_dir_alike(const Call &call, const Path &path)
+{
+    return send<bool>(call, [path](Fs &fs, const Call &inner, Errand &) { return fs.make_dir_alike(inner, path); });
+}
+
 void DeadlineFs::write_file(const Call &call, const Path &path, std::string_view content, Durable durable)
 {
     errands_->run(call, [path, text = std::string(content), durable](Fs &fs, const Call &inner, Errand &) {

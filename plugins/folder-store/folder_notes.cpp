@@ -33,7 +33,7 @@ Path FolderStore::note(const std::string &team, std::string_view name)
 void FolderStore::make_index(const Call &call, const std::string &team)
 {
     if (fs_->look(call, logs(team)).kind != Kind::folder) throw Error(Code::not_found, team + ": no such team");
-    fs_->make_dir(call, index(team));
+    fs_->make_dir_alike(call, index(team));
 }
 
 std::string FolderStore::version(const Call &call, const std::string &team)
@@ -55,7 +55,7 @@ std::string FolderStore::version(const Call &call, const std::string &team)
         }
     }
     if (time - latest < tick_ns) return "";
-    const auto shown = [](const Info &info) { return std::to_string(info.inode) + ":" + std::to_string(info.modified_ns); };
+    const auto shown = [](const Info &info) { return std::to_string(info.inode) + ":" + std::to_string(info.modified_ns) + ":" + std::to_string(info.changed_ns); };
     return shown(live) + " " + (archived.kind == Kind::folder ? shown(archived) : "-");
 }
 
@@ -85,7 +85,7 @@ void FolderStore::write_note(const Call &call, const std::string &team, std::str
 }
 
 bool FolderStore::swap_note(const Call &call, const std::string &team, std::string_view name, std::string_view before,
-                            std::string_view content)
+                            std::string_view content, Durable durable)
 {
     const Path path = note(team, name);
     make_index(call, team);
@@ -97,7 +97,7 @@ bool FolderStore::swap_note(const Call &call, const std::string &team, std::stri
     });
     if (before.empty() ? is_there : there != before) return false;
     if (!held->is_held(call)) throw Error(Code::unavailable, team + ": the lock of a note was taken away; try again");
-    fs_->replace_file(call, path, content, Durable::no);
+    fs_->replace_file(call, path, content, durable);
     return true;
 }
 

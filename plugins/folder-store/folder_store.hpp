@@ -74,7 +74,7 @@ public:
     void write_note(const Call &call, const std::string &team, std::string_view name, std::string_view content,
                     Durable durable) override;
     bool swap_note(const Call &call, const std::string &team, std::string_view name, std::string_view before,
-                   std::string_view content) override;
+                   std::string_view content, Durable durable) override;
     void remove_note(const Call &call, const std::string &team, std::string_view name) override;
 
 private:

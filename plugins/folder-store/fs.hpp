@@ -66,6 +66,7 @@ struct Info {
     int64_t modified_ns = 0;     ///< on the clock of the file system
     uint64_t size = 0;
     uint64_t inode = 0;          ///< which one it is: a file that was replaced has another
+    int64_t changed_ns = 0;      ///< as modified_ns, but nobody can set it; 0: not known
 };
 
 struct TreeSize {
@@ -138,6 +139,8 @@ public:
 
     /// False: something of that name is there already. Code::not_found: its parent is not.
     virtual bool make_dir(const Call &call, const Path &path) = 0;
+    /// The same; who may write in its parent may write in it, where that can be given. Default: as make_dir().
+    virtual bool make_dir_alike(const Call &call, const Path &path) { return make_dir(call, path); }
     /// A new file. Code::exists, Code::not_found as make_dir.
     virtual void write_file(const Call &call, const Path &path, std::string_view content, Durable durable) = 0;
     /// The file as a whole, new or instead of an old one: readers see one or the other.

@@ -55,10 +55,9 @@ int write_all(int fd, std::string_view content) noexcept
     return 0;
 }
 
-int64_t modified(const struct stat &found) noexcept
-{
-    return static_cast<int64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + found.st_mtim.tv_nsec;
-}
+int64_t ns_of(const timespec &time) noexcept { return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec; }
+int64_t modified(const struct stat &found) noexcept { return ns_of(found.st_mtim); }
+int64_t changed(const struct stat &found) noexcept { return ns_of(found.st_ctim); }
 
 }  // namespace
 
@@ -99,7 +98,8 @@ Info PosixFs::look(const Call &, const Path &path)
         if (fd && (root_.is_nfs() ? fresh_stat(fd.get(), found) : ::fstat(fd.get(), &found)) == 0) break;
         if (errno != ESTALE || i == stale_tries) throw failed(path, "look at it", errno);
     }
-    return {kind_of_mode(found.st_mode), modified(found), static_cast<uint64_t>(found.st_size), found.st_ino};
+    return {kind_of_mode(found.st_mode), modified(found), static_cast<uint64_t>(found.st_size), found.st_ino,
+            changed(found)};
 }
 
 bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
@@ -148,6 +148,23 @@ bool PosixFs::make_dir(const Call &, const Path &path)
     if (::mkdirat(dir.get(), std::string(path.name()).c_str(), 0777) == 0) return true;
     if (errno == EEXIST) return false;
     throw failed(path, "make the folder", errno);
+}
+
+bool PosixFs::make_dir_alike(const Call &, const Path &path)
+{
+    const Descriptor dir = parent_of(path, "make the folder");
+    const std::string name(path.name());
+    if (::mkdirat(dir.get(), name.c_str(), 0777) != 0) {
+        if (errno == EEXIST) return false;
+        throw failed(path, "make the folder", errno);
+    }
+    const Descriptor made(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat parent;
+    if (!made || ::fstat(dir.get(), &parent) != 0) return true;
+    // Only root may give it away; what cannot be given stays as it was made.
+    (void)!::fchown(made.get(), parent.st_uid, parent.st_gid);
+    (void)!::fchmod(made.get(), parent.st_mode & 07777);
+    return true;
 }
 
 void PosixFs::write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const

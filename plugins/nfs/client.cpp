@@ -76,6 +76,7 @@ Attributes attributes_of(const fattr3 &from) noexcept
     out.device = static_cast<uint64_t>(from.rdev.specdata1) << 32 | from.rdev.specdata2;
     out.accessed_ns = ns(from.atime);
     out.modified_ns = ns(from.mtime);
+    out.changed_ns = ns(from.ctime);
     return out;
 }
 

@@ -20,7 +20,7 @@ struct Attributes {
     Type type = Type::file;
     uint32_t mode = 0, links = 0, uid = 0, gid = 0;
     uint64_t size = 0, inode = 0, file_system = 0, device = 0;
-    int64_t accessed_ns = 0, modified_ns = 0;   ///< on the server's clock
+    int64_t accessed_ns = 0, modified_ns = 0, changed_ns = 0;   ///< on the server's clock
 };
 
 /// A handle and what was last heard of it.

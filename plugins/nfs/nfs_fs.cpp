@@ -130,7 +130,7 @@ Info NfsFs::look(const Call &call, const Path &path)
     return at_server(call, path, "look at it", [&](Client &client) {
         const std::optional<Node> node = walk(client, path);
         if (!node) return Info{};
-        return Info{kind_of(node->is.type), node->is.modified_ns, node->is.size, node->is.inode};
+        return Info{kind_of(node->is.type), node->is.modified_ns, node->is.size, node->is.inode, node->is.changed_ns};
     });
 }
 

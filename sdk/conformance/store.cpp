@@ -314,7 +314,7 @@ Told<uint32_t> Store::swap_note(const std::string &team, std::string_view name, 
     const OutgoingCall outgoing(call);
     static_cast<Answer &>(out) = instance_.call("swap_note", quote(name) + " of " + shown(team), &lb_store::swap_note,
                                                 outgoing.get(), abi::str(team), abi::str(name), abi::str(before),
-                                                abi::str(content), &out.value);
+                                                abi::str(content), uint32_t{0}, &out.value);
     return out;
 }
 

@@ -108,7 +108,7 @@ void walk(const Instance<lb_store> &instance, const lb_call *call)
         uint32_t done = 0;
         if (table.version) table.version(self, call, team, ignored, nullptr, nullptr);
         if (table.write_note) table.write_note(self, call, team, note, own.content.str(), 0, nullptr);
-        if (table.swap_note) table.swap_note(self, call, team, note, own.content.str(), own.content.str(), &done, nullptr);
+        if (table.swap_note) table.swap_note(self, call, team, note, own.content.str(), own.content.str(), 1, &done, nullptr);
         if (table.notes) table.notes(self, call, team, ignored, nullptr, nullptr);
         if (table.read_note) table.read_note(self, call, team, note, ignored, nullptr, nullptr);
         if (table.remove_note) table.remove_note(self, call, team, note, nullptr);

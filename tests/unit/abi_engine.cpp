@@ -11,7 +11,7 @@ static_assert(std::string_view(LITBUILD_VERSION).starts_with("0.1."), "these are
 SIZE(Config, 392);
 SIZE(PluginChoice, 64);
 SIZE(Filter, 80);
-SIZE(Listed, 16);
+SIZE(Listed, 48);
 SIZE(StopOptions, 112);
 SIZE(StopResult, 120);
 SIZE(Summary, 400);

@@ -58,7 +58,7 @@ struct Told : BuildStore {
     {
         written = std::string(name) + "=" + std::string(content) + (durable == Durable::yes ? " durable" : "");
     }
-    bool swap_note(const Call &, const std::string &, std::string_view, std::string_view before, std::string_view) override
+    bool swap_note(const Call &, const std::string &, std::string_view, std::string_view before, std::string_view, Durable) override
     {
         return before == "mine";
     }
@@ -165,8 +165,8 @@ BOOST_AUTO_TEST_CASE(notes_come_home)
                "not_found; there is no note");
     store->write_note(Call(), "contoso", "b", "x", Durable::yes);
     BOOST_TEST(Told::written == "b=x durable");
-    BOOST_TEST(store->swap_note(Call(), "contoso", "b", "mine", "y"));
-    BOOST_TEST(!store->swap_note(Call(), "contoso", "b", "yours", "y"));
+    BOOST_TEST(store->swap_note(Call(), "contoso", "b", "mine", "y", Durable::no));
+    BOOST_TEST(!store->swap_note(Call(), "contoso", "b", "yours", "y", Durable::yes));
     store->remove_note(Call(), "contoso", "b");
     BOOST_TEST(Told::written == "no b");
 

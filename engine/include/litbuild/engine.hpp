@@ -136,6 +136,7 @@ using ListSink = std::function<bool(Summary &)>;
 struct Listed {
     uint64_t count = 0;     ///< builds that were told
     bool complete = true;   ///< false: the deadline passed before all were; those that were told are the newest
+    std::string why;        ///< who was waited for, where it is not complete
 };
 
 /// Several builds of a team: those that `runs` names, in that order, each once; where there is a filter, only those that it
@@ -282,7 +283,8 @@ public:
     /// stores that can (lb_store.notes); it hides and invents none, and knows of every edit of tags that was made by an engine,
     /// on whatever host. Code::timeout: the deadline passed before all were read.
     std::vector<Summary> list(const std::string &team, const Filter &filter = {}, Call call = {}) const;
-    /// One after the other, as they are read. A list that the deadline ends is told as far as it came.
+    /// One after the other, as they are read. A list that the deadline ends is told as far as it came. Code::timeout: not one
+    /// build was read by then.
     Listed list(const std::string &team, const Filter &filter, const ListSink &each, Call call = {}) const;
     /// A new build, running. `spec` is a JSON object; all keys but `steps` may be left out:
     ///   steps        [{"name", "command": ["PROGRAM", "ARG", ...], "environment", "time_limit"}, ...]; at least one.

@@ -249,9 +249,10 @@ struct [[gnu::visibility("hidden")]] StoreOf {
             });
         };
         t.swap_note = [](void *self, const lb_call *call, lb_str team, lb_str name, lb_str before, lb_str content,
-                         uint32_t *done, lb_error *error) noexcept {
+                         uint32_t durable, uint32_t *done, lb_error *error) noexcept {
             return guard(error, [&] {
-                *done = static_cast<T *>(self)->swap_note(Call(call), text(team), view(name), view(before), view(content));
+                *done = static_cast<T *>(self)->swap_note(Call(call), text(team), view(name), view(before), view(content),
+                                                          durable == 0 ? Durable::no : Durable::yes);
             });
         };
         t.remove_note = [](void *self, const lb_call *call, lb_str team, lb_str name, lb_error *error) noexcept {

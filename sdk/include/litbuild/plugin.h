@@ -266,10 +266,10 @@ typedef struct lb_store {
     /* Replaces it whole: readers see it as it was or as it is now. `durable`: 1: it outlives a power cut once this returns;
      * 0: one may lose or damage it. LB_NOT_FOUND: no such team. */
     int32_t (*write_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_str content, uint32_t durable, lb_error *);
-    /* The same (not durable), where what is there begins with `before`, or where `before` is empty and there is none; in one
+    /* The same, where what is there begins with `before`, or where `before` is empty and there is none; in one
      * step with finding that out. *done: 1: replaced; 0: another one is there. */
-    int32_t (*swap_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_str before, lb_str content, uint32_t *done,
-                         lb_error *);
+    int32_t (*swap_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_str before, lb_str content,
+                         uint32_t durable, uint32_t *done, lb_error *);
     /* Where there is none: LB_OK. */
     int32_t (*remove_note)(void *self, const lb_call *, lb_str team, lb_str name, lb_error *);
 } lb_store;

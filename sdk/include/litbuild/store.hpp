@@ -190,10 +190,10 @@ public:
     {
         throw unsupported("keep notes");
     }
-    /// The same, not durable, where what is there begins with `before`, or where `before` is empty and there is none, in one
+    /// The same, where what is there begins with `before`, or where `before` is empty and there is none, in one
     /// step with finding that out. False: another one is there.
     virtual bool swap_note(const Call &, const std::string & /*team*/, std::string_view /*name*/, std::string_view /*before*/,
-                           std::string_view /*content*/)
+                           std::string_view /*content*/, Durable)
     {
         throw unsupported("keep notes");
     }

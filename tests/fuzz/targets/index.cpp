@@ -10,7 +10,7 @@ namespace {
 
 void read_all(std::string note)
 {
-    Segment segment(std::move(note));
+    Segment segment(std::move(note), 7);
     Summary summary{{"contoso", 1}, {}, false, {}, {}};
     try {
         while (const std::optional<Record> record = segment.next()) {
@@ -30,7 +30,7 @@ void read_all(std::string note)
 FUZZ_TARGET(index)
 {
     read_all(std::string(input));
-    read_all(Segment::note_of({input}));
+    read_all(Segment::note_of({input}, 7));
     const std::string_view version = fuzz::next_piece(input);
     if (const auto names = names_of(input, version))
         for (size_t i = 1; i < names->size(); ++i) fuzz::must((*names)[i].runid <= (*names)[i - 1].runid, "from high to low");

@@ -1,5 +1,7 @@
 #include "reading.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 
@@ -16,6 +18,15 @@ const json::object &object_of(const json::value &value, const std::string &where
 {
     if (!value.is_object()) throw Error(Code::invalid, where + ": must be a JSON object");
     return value.as_object();
+}
+
+// Of a number beyond all bounds, which is read as infinity and cannot be written again.
+bool is_finite(const json::value &value)
+{
+    if (const double *number = value.if_double()) return std::isfinite(*number);
+    if (const json::array *items = value.if_array()) return std::all_of(items->begin(), items->end(), is_finite);
+    const json::object *members = value.if_object();
+    return !members || std::all_of(members->begin(), members->end(), [](const auto &member) { return is_finite(member.value()); });
 }
 
 int signal_of(const json::value *value)
@@ -40,7 +51,11 @@ json::value parse_json(std::string_view text, const std::string &where)
     const size_t used = parser.write_some(text, error);
     if (!error && used == text.size()) parser.finish(error);
     if (!error && used < text.size()) error = json::error::extra_data;
-    if (!error) return parser.release();
+    if (!error) {
+        json::value value = parser.release();
+        if (is_finite(value)) return value;
+        throw Error(Code::invalid, where + ": contains a number that is too large");
+    }
     const size_t line = 1 + static_cast<size_t>(std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(used), '\n'));
     throw Error(Code::invalid, where + ": is not JSON: " + error.message() + " in line " + std::to_string(line));
 }

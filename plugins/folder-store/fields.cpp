@@ -89,6 +89,20 @@ std::optional<json::object> parse_object(std::string_view text)
 
 namespace fields {
 
+bool is_finite(const object &from) noexcept
+{
+    return std::all_of(from.begin(), from.end(), [](const auto &member) { return is_finite(member.value()); });
+}
+
+bool is_finite(const json::value &value) noexcept
+{
+    if (const double *number = value.if_double()) return std::isfinite(*number);
+    if (const json::array *items = value.if_array())
+        return std::all_of(items->begin(), items->end(), [](const json::value &item) { return is_finite(item); });
+    const object *members = value.if_object();
+    return !members || is_finite(*members);
+}
+
 std::string text(const object &from, std::string_view key)
 {
     const json::value *value = from.if_contains(key);

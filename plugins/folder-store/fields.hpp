@@ -37,6 +37,9 @@ Timestamp time(const object &from, std::string_view key);
 std::optional<State> state(const object &from, std::string_view key);
 /// Null: none.
 const boost::json::object *below(const object &from, std::string_view key) noexcept;
+/// No number in it was beyond all bounds, and so read as infinity, which JSON cannot say.
+bool is_finite(const boost::json::value &value) noexcept;
+bool is_finite(const object &from) noexcept;
 const boost::json::array *list(const object &from, std::string_view key) noexcept;
 
 }  // namespace fields

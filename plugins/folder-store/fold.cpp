@@ -29,7 +29,8 @@ Step step(const json::object &from, size_t own_index)
 
 void set_detail(Status &status, const json::object &from)
 {
-    if (const json::object *found = fields::below(from, "detail")) status.detail = json::serialize(*found);
+    if (const json::object *found = fields::below(from, "detail"); found && fields::is_finite(*found))
+        status.detail = json::serialize(*found);
 }
 
 // As the runner works it out: every step counts the same, its parts do not count.

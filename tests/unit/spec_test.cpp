@@ -51,6 +51,7 @@ BOOST_AUTO_TEST_CASE(every_mistake_is_named)
         {"", "spec: is not JSON: "},
         {"{", "spec: is not JSON: "},
         {"{} x", "spec: is not JSON: "},
+        {R"({"steps": [{"command": ["a"]}], "process": {"x": [1E88888]}})", "spec: contains a number that is too large"},
         {"[]", "spec: must be a JSON object"},
         {"7", "spec: must be a JSON object"},
         {"{}", "spec: 'steps' must be a list of at least one step"},

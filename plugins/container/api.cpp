@@ -335,7 +335,14 @@ std::vector<litbuild::ProcessInfo> Api::processes(const Call &call, const std::s
 {
     // Docker gives this to the host's ps; Podman names the columns itself, or runs the ps of the image, which may have none.
     const std::string columns = is_podman(call) ? "hpid,state,args" : "-eo pid,stat,args";
-    const json::value found = parse(answer_to(call, "/containers/" + id + "/top?ps_args=" + encoded(columns)).body);
+    const std::string target = "/containers/" + id + "/top?ps_args=" + encoded(columns);
+    std::string body = answer_to(call, target).body;
+    // Podman has said that all is well before it looks; where a process goes away meanwhile, nothing follows.
+    for (int attempt = 1; body.empty() && attempt < 4; ++attempt) {
+        ::poll(nullptr, 0, 20 * attempt);
+        body = answer_to(call, target).body;
+    }
+    const json::value found = parse(body);
     std::vector<litbuild::ProcessInfo> out;
     const json::value *rows = member(found, {"Processes"});
     if (!rows || !rows->is_array()) return out;

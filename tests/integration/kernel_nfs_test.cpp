@@ -56,7 +56,6 @@ bool can_boot(const char *test)
 // one build, and a folder of uid 1234, who may have 64 KiB.
 const char *const exports = R"(
 . $UML/client.sh; . $UML/server.sh
-for module in quota_tree quota_v2; do modprobe -d /run/modules $module || exit 1; done
 serve /dev/ubda && mount_nfs 3 127.0.0.1 /run/srv /run/export3 && mount_nfs 4.2 127.0.0.1 /export /run/export4 || exit 1
 for each in frozen squashed; do
     mount_nfs 3 127.0.0.1 $each /run/${each}3 && mount_nfs 4.2 127.0.0.1 /$each /run/${each}4 || exit 1

@@ -2,6 +2,7 @@
 # to be read only, as `squashed` and /squashed with root as nobody. end_server: kill -9.
 serve() {
     mkdir -p /run/srv /run/ganesha
+    for module in quota_tree quota_v2; do modprobe -d /run/modules $module || return 1; done
     mountpoint -q /run/srv || mount -t ext4 -o usrquota "$1" /run/srv || return 1
     cat >/run/ganesha.conf <<X
 NFS_CORE_PARAM { NFS_Port = 20490; MNT_Port = 20491; Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }

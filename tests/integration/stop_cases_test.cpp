@@ -69,6 +69,10 @@ void hanging_files(Room &room, Warden &warden)
     });
     warden.on("halt", [server](const std::string &) {
         ::kill(server, SIGSTOP);
+        // Until then it may still take a request, and what it has taken cannot be killed.
+        support::eventually("the server to stand still", [server] {
+            return support::slurp("/proc/" + std::to_string(server) + "/stat").find(") T ") != std::string::npos;
+        });
         return "ok";
     });
     room.wait_for("the mount", [&] { return fs::exists(room.mounted / "hang"); });

@@ -4,7 +4,7 @@
 
 #include <litbuild/names.hpp>
 
-#include "core.hpp"
+#include "notes.hpp"
 
 namespace litbuild::detail {
 
@@ -17,8 +17,6 @@ constexpr size_t rarely = 64;
 // Where what is read may be older, marks are left to those who read what is newer.
 constexpr std::chrono::milliseconds longest_wait(1000);
 constexpr int tries = 10;
-// More is no work of ours.
-constexpr size_t largest_note = 256 * 1024 * 1024;
 constexpr std::string_view mark_start = "mark-";
 constexpr const char *open_mark = "open", *done_mark = "done";
 
@@ -31,27 +29,6 @@ std::optional<int64_t> marked(std::string_view note)
     const auto [after, error] = std::from_chars(note.data() + mark_start.size(), end, runid);
     if (error != std::errc() || after == end || *after != '-' || runid < 1) return std::nullopt;
     return runid;
-}
-
-bool is_over(const Call &call, const Error &error)
-{
-    return error.code() == Code::cancelled || (error.code() == Code::timeout && call.expired());
-}
-
-/// Empty where there is none, or none that can be read. Throws where the call is over.
-std::string text_of_note(const Core &core, const Call &call, const std::string &team, const std::string &note)
-{
-    std::string out;
-    try {
-        core.store->read_note(call, team, note, [&](std::string_view piece) {
-            out += piece;
-            return out.size() < largest_note;
-        });
-    } catch (const Error &e) {
-        if (is_over(call, e)) throw;
-        out.clear();
-    }
-    return out;
 }
 
 /// Those that tell of an edit that is over.

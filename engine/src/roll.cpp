@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core.hpp"
+#include "notes.hpp"
 
 namespace litbuild::detail {
 
@@ -10,8 +10,6 @@ namespace {
 
 // Fewer are read from the list as fast.
 constexpr size_t worth_a_note = 1000;
-// More is no work of ours.
-constexpr size_t largest_note = 256 * 1024 * 1024;
 
 std::string note_name(Scope scope) { return "names-" + std::to_string(static_cast<uint32_t>(scope)); }
 
@@ -34,7 +32,7 @@ Roll::Roll(const Core &core, const Call &call, const std::string &team, const Fi
         version = core.store->version(call, team);
     } catch (const Error &e) {
         // The list itself tells what is wrong.
-        if (e.code() == Code::cancelled || (e.code() == Code::timeout && call.expired())) throw;
+        if (is_over(call, e)) throw;
     }
     const std::string note = note_name(filter.scope);
     if (!version.empty() && remembered(call, note, version, filter, limit)) return;
@@ -53,17 +51,7 @@ Roll::Roll(const Core &core, const Call &call, const std::string &team, const Fi
 
 bool Roll::remembered(const Call &call, const std::string &note, const std::string &version, const Filter &filter, uint64_t limit)
 {
-    std::string text;
-    try {
-        core_.store->read_note(call, team_, note, [&](std::string_view piece) {
-            text += piece;
-            return text.size() < largest_note;
-        });
-    } catch (const Error &e) {
-        if (e.code() == Code::cancelled || (e.code() == Code::timeout && call.expired())) throw;
-        return false;
-    }
-    std::optional<std::vector<Name>> found = names_of(text, version);
+    std::optional<std::vector<Name>> found = names_of(text_of_note(core_, call, team_, note), version);
     if (!found) return false;
     names_ = std::move(*found);
     if (filter.before > 0) {

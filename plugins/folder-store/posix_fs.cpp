@@ -150,15 +150,10 @@ bool PosixFs::make_dir(const Call &, const Path &path)
     throw failed(path, "make the folder", errno);
 }
 
-bool PosixFs::make_dir_alike(const Call &, const Path &path)
+bool PosixFs::make_dir_alike(const Call &call, const Path &path)
 {
-    const Descriptor dir = parent_of(path, "make the folder");
-    const std::string name(path.name());
-    if (::mkdirat(dir.get(), name.c_str(), 0777) != 0) {
-        if (errno == EEXIST) return false;
-        throw failed(path, "make the folder", errno);
-    }
-    const Descriptor made(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!make_dir(call, path)) return false;
+    const Descriptor dir = parent_of(path, "make the folder"), made = root_.open(path, O_RDONLY | O_DIRECTORY);
     struct stat parent;
     if (!made || ::fstat(dir.get(), &parent) != 0) return true;
     // Only root may give it away; what cannot be given stays as it was made.

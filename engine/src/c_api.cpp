@@ -39,7 +39,7 @@ Config config_of(const litbuild_config *given)
 Filter filter_of(const litbuild_filter *given)
 {
     const litbuild_filter raw = copy(given);
-    Filter out{.limit = raw.limit, .before = raw.before};
+    Filter out{.since = raw.since, .limit = raw.limit, .before = raw.before};
     if (raw.scope > LB_ALL) throw Error(Code::invalid, "filter: " + std::to_string(raw.scope) + " is not a scope");
     if (raw.scope != 0) out.scope = static_cast<Scope>(raw.scope);
     if (raw.tag.size != 0) out.tag = text(raw.tag);
@@ -167,8 +167,9 @@ int32_t litbuild_list(const litbuild_engine *engine, const lb_call *call, lb_str
                       litbuild_summary_fn receive, void *ctx, lb_error *error)
 {
     return guard(error, [&] {
-        for (const Summary &summary : engine->engine.list(text(team), filter_of(filter), Call(call)))
-            if (!tell(summary, receive, ctx)) return;
+        const Listed listed = engine->engine.list(text(team), filter_of(filter),
+                                                  [&](const Row &row) { return tell(row.summary(), receive, ctx); }, Call(call));
+        if (!listed.complete) throw Error(Code::timeout, listed.why);
     });
 }
 

@@ -144,7 +144,9 @@ void Index::open(int64_t number, size_t count)
     dropped_.clear();
     is_wrong_ = false;
     if (!usable_) return;
-    segment_ = Segment(text_of_note(core_, call_, team_, Segment::note(number)), source_);
+    // What is not all there is no note, by its checksum.
+    segment_ = Segment(std::move(segment_), source_,
+                       [&](const TextSink &sink) { read_note(core_, call_, team_, Segment::note(number), sink); });
     const auto marks = marks_.find(number);
     const bool is_marked = marks != marks_.end() && marks->second.notes.size() >= enough_marks;
     if (!segment_.is_whole() && (is_marked || count >= enough_learned)) make();
@@ -203,7 +205,7 @@ void Index::keep() noexcept
     } catch (...) {
         // As in make(), or a server that is away: then it stays as it is.
     }
-    segment_ = Segment();
+    segment_.give_up();
     learned_.clear();
 }
 

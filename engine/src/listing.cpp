@@ -6,6 +6,7 @@
 #include "index.hpp"
 #include "parallel.hpp"
 #include "roll.hpp"
+#include "row.hpp"
 
 namespace litbuild {
 
@@ -24,17 +25,19 @@ Timestamp start_of(const Status &status)
     return status.started != 0 ? status.started : status.created != 0 ? status.created : status.time;
 }
 
-class Lister {
+class Lister final : private RowSource {
 public:
     Lister(const Core &core, const std::string &team, const Filter &filter, const Call &call, Reads reads, const RunidTest &among,
-           const ListSink &each)
+           const RowSink &each)
         : core_(core), team_(team), filter_(filter), call_(call), each_(each),
           narrows_(filter.tag || filter.state || filter.since != 0),
           all_(reads == Reads::everything),
-          roll_(core, call, team, filter, narrows_ || among ? 0 : filter.limit), scratch_{{team, 0}, {}, false, {}, {}}
+          roll_(core, call, team, filter, narrows_ || among ? 0 : filter.limit),
+          names_(roll_.take_names()), next_(*this)
     {
-        for (const Name &name : roll_.names())
-            if (!among || among(name.runid)) names_.push_back(&name);
+        if (among) std::erase_if(names_, [&](const Name &name) { return !among(name.runid); });
+        stride_ = std::max<size_t>(names_.size() / looked_after, 1);
+        offset_ = std::random_device()() % stride_;
         if (narrows_ || all_) tell_read();
         else tell_names();
     }
@@ -47,32 +50,30 @@ private:
         bool is_whole = false;   ///< tags and status are what the build has
     };
 
-    struct Known {
-        std::optional<Record> record{};
-        bool is_read = false;
-    };
-
     bool has_enough() const noexcept { return enough_ || (filter_.limit > 0 && told_ == filter_.limit); }
-    void tell(Summary &summary)
+    void tell()
     {
         ++told_;
-        enough_ = !each_(summary);
+        enough_ = !each_(next_.row);
     }
-    void name_it(Summary &summary, const Name &name) const
+    void tell(const Name &name, const Read &found)
     {
-        summary.name.team = team_;
-        summary.name.runid = name.runid;
-        summary.archived = name.archived;
-        roll_.path(name, summary.path);
+        if (found.outcome != Outcome::read || !passes(found.summary)) return;
+        next_.fill(name, found.summary);
+        tell();
     }
+
+    void path(const Name &name, std::filesystem::path &out) const override { roll_.path(name, out); }
+    Summary read_again(const Name &name) const override { return read(name).summary; }
+    const std::string &team() const noexcept override { return team_; }
 
     void tell_names()
     {
-        for (const Name *name : names_) {
+        for (const Name &name : names_) {
             if (has_enough()) return;
             call_.check(team_);
-            name_it(scratch_, *name);
-            tell(scratch_);
+            next_.fill(name);
+            tell();
         }
     }
 
@@ -86,9 +87,9 @@ private:
         if (filter_.limit > 0) window = narrows_ ? first_window : std::min<size_t>(filter_.limit, largest_window);
         for (size_t at = 0; at < names_.size() && !has_enough(); window = std::min(window * 2, largest_window)) {
             call_.check(team_);
-            const int64_t number = Segment::number_of(names_[at]->runid);
+            const int64_t number = Segment::number_of(names_[at].runid);
             size_t end = at;
-            while (end < names_.size() && end - at < window && Segment::number_of(names_[end]->runid) == number) ++end;
+            while (end < names_.size() && end - at < window && Segment::number_of(names_[end].runid) == number) ++end;
             if (index && number != last_number) index->open(number, in_segment(at, number));
             last_number = number;
             tell_window(index, at, end);
@@ -101,7 +102,7 @@ private:
     {
         const auto first = names_.begin() + static_cast<ptrdiff_t>(at);
         return static_cast<size_t>(
-            std::partition_point(first, names_.end(), [&](const Name *name) { return Segment::number_of(name->runid) == number; }) - first);
+            std::partition_point(first, names_.end(), [&](const Name &name) { return Segment::number_of(name.runid) == number; }) - first);
     }
 
     void tell_window(std::optional<Index> &index, size_t at, size_t end)
@@ -109,11 +110,8 @@ private:
         records_.clear();
         unknown_.clear();
         for (size_t i = at; i < end; ++i) {
-            Known known;
-            if (index) known.record = index->find(names_[i]->runid);
-            known.is_read = !known.record || random_() % names_.size() < looked_after;
-            if (known.is_read) unknown_.push_back(names_[i]);
-            records_.push_back(known);
+            records_.push_back(index ? index->find(names_[i].runid) : std::nullopt);
+            if (is_read(i, records_.back())) unknown_.push_back(&names_[i]);
         }
         std::vector<Read> reads(unknown_.size());
         std::exception_ptr failure;
@@ -126,36 +124,33 @@ private:
         auto next = reads.begin();
         for (size_t i = at; i < end && !has_enough(); ++i) {
             if (i % 16 == 0) call_.check(team_);
-            const Known &known = records_[i - at];
-            if (!known.is_read) {
-                tell_record(*known.record, *names_[i], as_of);
+            const std::optional<Record> &record = records_[i - at];
+            if (!is_read(i, record)) {
+                tell_record(*record, names_[i], as_of);
                 continue;
             }
             Read &found = *next++;
             // Not come to, for one of the others failed: up to here it is told.
             if (failure && found.summary.name.runid == 0) break;
-            if (index && found.outcome == Outcome::gone && known.record) index->drop(*known.record);
-            else if (index && found.is_whole) index->learn(found.summary, known.record);
-            if (found.outcome == Outcome::gone) continue;
-            if (found.outcome == Outcome::read && passes(found.summary)) tell(found.summary);
+            if (index && found.outcome == Outcome::gone && record) index->drop(*record);
+            else if (index && found.is_whole) index->learn(found.summary, record);
+            tell(names_[i], found);
         }
         if (failure && !has_enough()) std::rethrow_exception(failure);
     }
+
+    bool is_read(size_t i, const std::optional<Record> &record) const { return !record || i % stride_ == offset_; }
 
     void tell_record(const Record &record, const Name &name, std::chrono::milliseconds as_of)
     {
         try {
             if (!passes(record)) return;
-            name_it(scratch_, name);
-            record.fill(scratch_);
-            scratch_.status.as_of = as_of;
         } catch (const Error &) {
             // It stands under a checksum, but is no work of ours.
-            Read found = read(name);
-            if (found.outcome == Outcome::read && passes(found.summary)) tell(found.summary);
-            return;
+            return tell(name, read(name));
         }
-        tell(scratch_);
+        next_.fill(name, record, as_of);
+        tell();
     }
 
     Read read(const Name &name) const
@@ -164,7 +159,7 @@ private:
         Summary &summary = out.summary;
         try {
             call_.check(team_);
-            name_it(summary, name);
+            summary.name = {team_, name.runid};
             out.outcome = Outcome::read;
             if (all_ || filter_.tag) summary.tags = core_.store->tags(call_, summary.name);
             if (all_ || filter_.state || filter_.since != 0) summary.status = core_.status(call_, summary.name);
@@ -200,22 +195,22 @@ private:
     const std::string &team_;
     const Filter &filter_;
     const Call &call_;
-    const ListSink &each_;
+    const RowSink &each_;
     const bool narrows_, all_;
-    const Roll roll_;
-    std::vector<const Name *> names_;
+    Roll roll_;
+    std::vector<Name> names_;
+    size_t stride_ = 1, offset_ = 0;   // in how many one is looked after, and which
     uint64_t told_ = 0;
     bool enough_ = false;
-    Summary scratch_;
-    std::vector<Known> records_;
-    std::minstd_rand random_{std::random_device()()};
+    RowFiller next_;
+    std::vector<std::optional<Record>> records_;
     std::vector<const Name *> unknown_;
 };
 
 }  // namespace
 
 void for_each_build(const Core &core, const std::string &team, const Filter &filter, const Call &given, Reads reads,
-                    const RunidTest &among, const ListSink &each)
+                    const RunidTest &among, const RowSink &each)
 {
     check_team(team);
     if (filter.tag) check_tag(*filter.tag);
@@ -229,8 +224,8 @@ std::vector<Build> Engine::get_builds(const std::string &team, const Filter &fil
 {
     std::vector<Build> out;
     detail::for_each_build(*core_, team, filter, call, detail::Reads::needed, {},
-                           [&](Summary &summary) {
-                               out.push_back(Build(core_, summary.name));
+                           [&](const Row &row) {
+                               out.push_back(Build(core_, {team, row.runid()}));
                                return true;
                            });
     return out;
@@ -240,21 +235,21 @@ std::vector<Summary> Engine::list(const std::string &team, const Filter &filter,
 {
     std::vector<Summary> out;
     detail::for_each_build(*core_, team, filter, call, detail::Reads::everything, {},
-                           [&](Summary &summary) {
-                               out.push_back(std::move(summary));
+                           [&](const Row &row) {
+                               out.push_back(row.summary());
                                return true;
                            });
     return out;
 }
 
-Listed Engine::list(const std::string &team, const Filter &filter, const ListSink &each, Call call) const
+Listed Engine::list(const std::string &team, const Filter &filter, const RowSink &each, Call call) const
 {
     Listed out;
     const Call bounded = core_->bounded(call);
     try {
-        detail::for_each_build(*core_, team, filter, bounded, detail::Reads::everything, {}, [&](Summary &summary) {
+        detail::for_each_build(*core_, team, filter, bounded, detail::Reads::everything, {}, [&](const Row &row) {
             ++out.count;
-            return each(summary);
+            return each(row);
         });
     } catch (const Error &e) {
         if (e.code() != Code::timeout || !bounded.expired() || out.count == 0) throw;

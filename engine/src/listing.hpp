@@ -15,6 +15,6 @@ using RunidTest = std::function<bool(int64_t runid)>;
 /// Calls `each` with the builds that pass, the newest first, until the filter's limit, or the sink has enough. `among` (empty: all do) is asked
 /// before anything is read of a build. One that is damaged, or gone meanwhile, hides no other.
 void for_each_build(const Core &core, const std::string &team, const Filter &filter, const Call &call, Reads reads,
-                    const RunidTest &among, const ListSink &each);
+                    const RunidTest &among, const RowSink &each);
 
 }  // namespace litbuild::detail

@@ -14,19 +14,29 @@ bool is_over(const Call &call, const Error &error)
     return error.code() == Code::cancelled || (error.code() == Code::timeout && call.expired());
 }
 
-std::string text_of_note(const Core &core, const Call &call, const std::string &team, const std::string &note)
+bool read_note(const Core &core, const Call &call, const std::string &team, const std::string &note, const TextSink &sink)
 {
-    std::string out;
+    size_t left = largest_note;
     try {
         core.store->read_note(call, team, note, [&](std::string_view piece) {
-            out += piece;
-            return out.size() < largest_note;
+            left -= std::min(left, piece.size());
+            return left > 0 && sink(piece);
         });
     } catch (const Error &e) {
         if (is_over(call, e)) throw;
-        out.clear();
+        return false;
     }
-    return out;
+    return left > 0;
+}
+
+std::string text_of_note(const Core &core, const Call &call, const std::string &team, const std::string &note)
+{
+    std::string out;
+    const auto take = [&](std::string_view piece) {
+        out += piece;
+        return true;
+    };
+    return read_note(core, call, team, note, take) ? out : "";
 }
 
 }  // namespace litbuild::detail

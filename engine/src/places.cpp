@@ -70,12 +70,11 @@ fs::path find_runner(const fs::path &wanted)
 
 fs::path usual_plugins()
 {
-    if (const fs::path library = library_folder(); !library.empty()) {
-        const fs::path beside = library / "litbuild/plugins";
-        std::error_code error;
-        if (fs::is_directory(beside, error)) return beside;
-    }
-    return LITBUILD_INSTALL_PLUGINS;
+    const fs::path library = library_folder();
+    const fs::path beside = library.empty() ? (program_folder() / LITBUILD_PLUGINS_FROM_PROGRAM).lexically_normal()
+                                            : library / "litbuild/plugins";
+    std::error_code error;
+    return fs::is_directory(beside, error) ? beside : fs::path(LITBUILD_INSTALL_PLUGINS);
 }
 
 }  // namespace litbuild::detail

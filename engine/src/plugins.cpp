@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -177,28 +178,41 @@ Candidate found_candidate(const fs::path &file)
 }  // namespace
 
 Registry::Registry(const std::vector<const lb_plugin *> &linked, const std::vector<std::filesystem::path> &folders)
+    : folders_(folders)
 {
-    for (const lb_plugin *plugin : linked) all_.push_back(linked_candidate(plugin));
-    for (const std::filesystem::path &folder : folders) {
+    for (const lb_plugin *plugin : linked) linked_.push_back(linked_candidate(plugin));
+    for (const fs::path &folder : folders_)
         if (!folder.is_absolute())
             throw Error(Code::invalid, folder.string() + ": plugin folders are given by absolute path");
+}
+
+std::vector<Candidate> Registry::all() const
+{
+    std::vector<Candidate> out = linked_;
+    for (const fs::path &folder : folders_) {
         std::error_code error;
         std::vector<fs::path> files;
         for (fs::directory_iterator at(folder.string(), error), end; !error && at != end; at.increment(error))
             if (at->path().extension() == ".json") files.push_back(at->path());
         std::sort(files.begin(), files.end());
-        for (const fs::path &file : files) all_.push_back(found_candidate(file));
+        for (const fs::path &file : files) out.push_back(found_candidate(file));
     }
+    return out;
 }
 
 const void *Registry::table(const std::string &name, const char *interface) const
 {
-    const Candidate *found = nullptr;
-    for (const Candidate &candidate : all_)
-        if (!found && candidate.info.name == name) found = &candidate;
-    if (!found) {
+    const auto named = [&](const Candidate &candidate) { return candidate.info.name == name; };
+    std::vector<Candidate> candidates = linked_;
+    auto found = std::find_if(candidates.begin(), candidates.end(), named);
+    // A program that needs none of them reads no folder.
+    if (found == candidates.end()) {
+        candidates = all();
+        found = std::find_if(candidates.begin(), candidates.end(), named);
+    }
+    if (found == candidates.end()) {
         std::string known;
-        for (const Candidate &candidate : all_) known += (known.empty() ? "" : ", ") + candidate.info.name;
+        for (const Candidate &candidate : candidates) known += (known.empty() ? "" : ", ") + candidate.info.name;
         throw Error(Code::not_found, "plugin " + quote(name) + ": not found; known are " + known);
     }
     if (found->problem) throw *found->problem;

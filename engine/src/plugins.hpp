@@ -24,14 +24,16 @@ public:
     Registry() = default;
     Registry(const std::vector<const lb_plugin *> &linked, const std::vector<std::filesystem::path> &folders);
 
-    const std::vector<Candidate> &all() const noexcept { return all_; }
+    /// Those that are linked in, then what lies in the folders now.
+    std::vector<Candidate> all() const;
     /// The plugin's table of an interface ("litbuild.store/1"), the library loaded if need be, once per process and never
     /// unloaded. Code::not_found: no such plugin. Code::denied: others may write to it. Code::unsupported: of another
     /// contract, or without that interface.
     const void *table(const std::string &plugin, const char *interface) const;
 
 private:
-    std::vector<Candidate> all_;
+    std::vector<Candidate> linked_;
+    std::vector<std::filesystem::path> folders_;
 };
 
 using LogFunction = std::function<void(int level, std::string_view line)>;

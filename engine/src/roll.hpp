@@ -16,8 +16,8 @@ public:
     /// they were when that was written.
     Roll(const Core &core, const Call &call, const std::string &team, const Filter &filter, uint64_t limit);
 
-    /// From high run ids to low.
-    const std::vector<Name> &names() const noexcept { return names_; }
+    /// From high run ids to low; once.
+    std::vector<Name> take_names() noexcept { return std::move(names_); }
     /// Where its folder is.
     void path(const Name &name, std::filesystem::path &out) const;
 

@@ -77,55 +77,66 @@ State state_of(uint32_t value)
 
 }  // namespace
 
-Record::Record(std::string_view bytes) : head_(Reader(bytes).take<Head>())
+Record::Record(std::string_view bytes) : bytes_(bytes)
 {
-    if (head_.size < sizeof head_ || head_.size > bytes.size() || head_.runid < 1) damaged();
-    (void)state_of(head_.state);
-    bytes_ = bytes.substr(0, head_.size);
+    if (bytes.size() < sizeof(Head)) damaged();
+    const auto size = take<uint32_t>(offsetof(Head, size));
+    if (size < sizeof(Head) || size > bytes.size() || runid() < 1) damaged();
+    (void)state_of(take<uint32_t>(offsetof(Head, state)));
+    bytes_ = bytes.substr(0, size);
 }
 
 Timestamp Record::start() const noexcept
 {
-    return head_.started != 0 ? head_.started : head_.created != 0 ? head_.created : head_.time;
+    return started() != 0 ? started() : created() != 0 ? created() : time();
 }
 
 bool Record::has_tag(std::string_view tag) const
 {
-    Reader from(bytes_.substr(sizeof head_));
-    for (int i = 0; i < head_.tags; ++i)
+    Reader from(bytes_.substr(sizeof(Head)));
+    for (int i = tag_count(); i > 0; --i)
         if (from.text() == tag) return true;
     return false;
 }
 
+std::optional<double> Record::progress() const noexcept { return progress_of(take<double>(offsetof(Head, progress))); }
+
+void Record::tags(std::vector<std::string_view> &out) const
+{
+    Reader from(bytes_.substr(sizeof(Head)));
+    for (int i = tag_count(); i > 0; --i) out.push_back(from.text());
+}
+
 void Record::fill(Summary &summary) const
 {
-    Reader from(bytes_.substr(sizeof head_));
-    summary.tags.resize(head_.tags);
+    Reader from(bytes_);
+    const auto head = from.take<Head>();
+    summary.tags.resize(head.tags);
     for (std::string &tag : summary.tags) tag = from.text();
     Status &status = summary.status;
     status.state = state();
-    status.time = head_.time;
-    status.created = head_.created;
-    status.started = head_.started;
-    status.ended = head_.ended;
-    status.cursor = head_.cursor;
+    status.time = head.time;
+    status.created = head.created;
+    status.started = head.started;
+    status.ended = head.ended;
+    status.cursor = head.cursor;
     status.current_step.reset();
-    if (head_.current_step >= 0) status.current_step = static_cast<size_t>(head_.current_step);
-    status.exit_code = exit_of(head_.exit_code);
-    status.signal = head_.signal;
-    status.progress = progress_of(head_.progress);
+    if (head.current_step >= 0) status.current_step = static_cast<size_t>(head.current_step);
+    status.exit_code = exit_of(head.exit_code);
+    status.signal = head.signal;
+    status.progress = progress_of(head.progress);
     for (std::string *text : {&status.message, &status.error, &status.stopped_by, &status.reason, &status.detail}) *text = from.text();
-    status.steps.resize(head_.steps);
+    status.steps.resize(head.steps);
     for (Step &step : status.steps) {
-        const auto head = from.take<StepHead>();
+        const auto own = from.take<StepHead>();
         step.name = from.text();
-        step.state = state_of(head.state);
-        step.parent = head.parent;
-        step.exit_code = exit_of(head.exit_code);
-        step.signal = head.signal;
-        step.started = head.started;
-        step.ended = head.ended;
-        step.progress = progress_of(head.progress);
+        step.state = state_of(own.state);
+        step.parent = own.parent;
+        step.exit_code = exit_of(own.exit_code);
+        step.signal = own.signal;
+        step.started = own.started;
+        step.ended = own.ended;
+        step.progress = progress_of(own.progress);
     }
     if (!from.at_end()) damaged();
 }
@@ -173,13 +184,34 @@ std::string Record::text_of(const Summary &summary)
 uint64_t number_of_text(std::string_view text) noexcept { return XXH3_64bits(text.data(), text.size()); }
 
 // Identity, checksum of what follows, source, records.
-Segment::Segment(std::string note, uint64_t source) : note_(std::move(note)), first_(note_.size()), at_(note_.size())
+Segment::Segment(std::string note, uint64_t source) : note_(std::move(note))
 {
     const std::string_view all = note_;
-    if (all.size() < head_size || !all.starts_with(segment_magic)) return;
+    judge(all.size() < head_size ? 0 : number_of_text(all.substr(summed_from)), source);
+}
+
+Segment::Segment(Segment before, uint64_t source, const std::function<void(const TextSink &)> &read) : note_(std::move(before.note_))
+{
+    note_.clear();
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    // Piece by piece, while the processor still has it at hand.
+    read([&](std::string_view piece) {
+        const size_t skipped = std::min(piece.size(), summed_from - std::min(note_.size(), summed_from));
+        XXH3_64bits_update(&state, piece.data() + skipped, piece.size() - skipped);
+        note_ += piece;
+        return true;
+    });
+    judge(XXH3_64bits_digest(&state), source);
+}
+
+void Segment::judge(uint64_t sum, uint64_t source)
+{
+    first_ = at_ = note_.size();
+    if (note_.size() < head_size || !std::string_view(note_).starts_with(segment_magic)) return;
     uint64_t numbers[2];
     std::memcpy(numbers, note_.data() + identity_size, sizeof numbers);
-    is_whole_ = numbers[0] == number_of_text(all.substr(identity_size + sizeof numbers[0])) && numbers[1] == source;
+    is_whole_ = numbers[0] == sum && numbers[1] == source;
     if (is_whole_) first_ = at_ = head_size;
 }
 
@@ -219,7 +251,7 @@ std::string Segment::note_of(const std::vector<std::string_view> &records, uint6
     put(out, uint64_t{0});
     put(out, source);
     for (const std::string_view record : records) out += record;
-    const uint64_t sum = number_of_text(std::string_view(out).substr(identity_size + sizeof sum));
+    const uint64_t sum = number_of_text(std::string_view(out).substr(summed_from));
     std::memcpy(out.data() + identity_size, &sum, sizeof sum);
     return out;
 }

@@ -4,6 +4,9 @@
 // costs the time to make it again. So does any damage: all of a note stands under a checksum.
 #pragma once
 
+#include <cstddef>
+#include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,14 +22,22 @@ public:
     /// Throws Code::corrupt where there is no such record.
     explicit Record(std::string_view bytes);
 
-    int64_t runid() const noexcept { return head_.runid; }
-    State state() const noexcept { return static_cast<State>(head_.state); }
+    int64_t runid() const noexcept { return take<int64_t>(offsetof(Head, runid)); }
+    State state() const noexcept { return static_cast<State>(take<uint32_t>(offsetof(Head, state))); }
+    Timestamp time() const noexcept { return take<Timestamp>(offsetof(Head, time)); }
+    Timestamp created() const noexcept { return take<Timestamp>(offsetof(Head, created)); }
+    Timestamp started() const noexcept { return take<Timestamp>(offsetof(Head, started)); }
+    Timestamp ended() const noexcept { return take<Timestamp>(offsetof(Head, ended)); }
+    std::optional<double> progress() const noexcept;
+    bool has_step() const noexcept { return take<int32_t>(offsetof(Head, current_step)) >= 0; }
     /// When it was started; where that is not known, made or last heard of.
     Timestamp start() const noexcept;
     bool has_tag(std::string_view tag) const;
+    /// Adds them. Throws Code::corrupt.
+    void tags(std::vector<std::string_view> &out) const;
     /// Tags and status. Throws Code::corrupt.
     void fill(Summary &summary) const;
-    size_t size() const noexcept { return head_.size; }
+    size_t size() const noexcept { return bytes_.size(); }
     std::string_view bytes() const noexcept { return bytes_; }
 
     static std::string text_of(const Summary &summary);
@@ -49,7 +60,15 @@ private:
         uint32_t state = 0;
     };
 
-    Head head_;
+    template <class Plain>
+    Plain take(size_t offset) const noexcept
+    {
+        Plain out;
+        std::memcpy(&out, bytes_.data() + offset, sizeof out);
+        return out;
+    }
+    uint16_t tag_count() const noexcept { return take<uint16_t>(offsetof(Head, tags)); }
+
     std::string_view bytes_;
 };
 
@@ -61,7 +80,9 @@ public:
     static std::string note(int64_t number) { return "seg-" + std::to_string(number); }
 
     Segment() = default;
-    /// Of the text of a note. Where there is none, or it is damaged, or of another `source`, it has no records.
+    /// Of the text of a note, whose pieces `read` gives to its sink. Where there is none, or it is damaged, or of another
+    /// `source`, it has no records. The memory of `before` serves for this one.
+    Segment(Segment before, uint64_t source, const std::function<void(const TextSink &)> &read);
     Segment(std::string note, uint64_t source);
 
     /// It is a note of that source.
@@ -83,7 +104,9 @@ public:
     static std::string note_of(const std::vector<std::string_view> &records, uint64_t source);
 
 private:
-    static constexpr size_t identity_size = 24, head_size = 40;
+    static constexpr size_t identity_size = 24, summed_from = 32, head_size = 40;
+
+    void judge(uint64_t sum, uint64_t source);
 
     std::string note_;
     bool is_whole_ = false;

@@ -43,8 +43,8 @@ std::vector<int64_t> filtered(const Core &core, const std::string &team, const S
             return std::any_of(which.runs.begin(), which.runs.end(), [&](const Runs &runs) { return contains(runs, runid); });
         };
     for_each_build(core, team, *which.filter, call, Reads::needed, among,
-                   [&](const Summary &summary) {
-                       out.push_back(summary.name.runid);
+                   [&](const Row &row) {
+                       out.push_back(row.runid());
                        return true;
                    });
     return out;

@@ -1,5 +1,6 @@
 // list and teams: what there is.
 #include <map>
+#include <memory>
 
 #include <boost/json.hpp>
 
@@ -23,48 +24,81 @@ Filter to_filter(const Options &options)
     return out;
 }
 
-std::string as_json(const std::vector<Summary> &builds)
-{
-    std::string out = "[";
-    for (const Summary &build : builds) out += (out.size() > 1 ? "," : "") + to_json(build);
-    return out + "]\n";
-}
+/// What is printed of builds, one after the other.
+class Shown {
+public:
+    virtual ~Shown() = default;
+    virtual void add(const Row &build) = 0;
+    virtual std::string text() const = 0;
+};
 
-std::string as_table(const std::vector<Summary> &builds, bool all)
-{
-    std::vector<Cell> head = {"ID", "STATE", "STEP", "PROGRESS", "STARTED", "TOOK"};
-    if (all) head.emplace_back("ARCHIVED");
-    head.emplace_back("TAGS");
-    Table table(std::move(head));
-    for (const Summary &build : builds) {
-        const Status &now = build.status;
-        std::vector<Cell> row = {std::to_string(build.name.runid),
-                                 Cell(name(now.state), colour_of(now.state)),
-                                 escaped(now.step().value_or("-")),
-                                 percent(now.progress),
-                                 local_time(now.started),
+class AsJson final : public Shown {
+public:
+    void add(const Row &build) override { out_ += (out_.size() > 1 ? "," : "") + to_json(build.summary()); }
+    std::string text() const override { return out_ + "]\n"; }
+
+private:
+    std::string out_ = "[";
+};
+
+class AsTable final : public Shown {
+public:
+    explicit AsTable(bool all) : all_(all), table_(head(all)) {}
+    void add(const Row &build) override
+    {
+        std::vector<Cell> row = {std::to_string(build.runid()),
+                                 Cell(name(build.state()), colour_of(build.state())),
+                                 escaped(build.step().value_or("-")),
+                                 percent(build.progress()),
+                                 local_time(build.started()),
                                  // Of a build that is gone without a word nobody knows how long it took.
-                                 now.ended == 0 && !is_active(now.state) ? "-" : time_taken(now.started, now.ended)};
-        if (all) row.emplace_back(build.archived ? "archived" : "-");
-        row.emplace_back(joined(build.tags));
-        table.add(std::move(row));
+                                 build.ended() == 0 && !is_active(build.state()) ? "-" : time_taken(build.started(), build.ended())};
+        if (all_) row.emplace_back(build.archived() ? "archived" : "-");
+        row.emplace_back(joined(build.tags()));
+        table_.add(std::move(row));
     }
-    return table.text();
-}
+    std::string text() const override { return table_.text(); }
 
-/// Builds by state, in the order of the states; those that none is in are left out.
-using Counts = std::map<State, uint64_t>;
+private:
+    static std::vector<Cell> head(bool all)
+    {
+        std::vector<Cell> out = {"ID", "STATE", "STEP", "PROGRESS", "STARTED", "TOOK"};
+        if (all) out.emplace_back("ARCHIVED");
+        out.emplace_back("TAGS");
+        return out;
+    }
 
-std::string as_text(const Counts &counts, bool json)
+    const bool all_;
+    Table table_;
+};
+
+/// How many there are, by state, in the order of the states; those that none is in are left out.
+class AsCounts final : public Shown {
+public:
+    explicit AsCounts(bool json) : json_(json) {}
+    void add(const Row &build) override { ++counts_[build.state()]; }
+    std::string text() const override
+    {
+        if (json_) {
+            boost::json::object out;
+            for (const auto &[state, count] : counts_) out[name(state)] = count;
+            return boost::json::serialize(out) + "\n";
+        }
+        Table table({"STATE", "BUILDS"});
+        for (const auto &[state, count] : counts_) table.add({Cell(name(state), colour_of(state)), std::to_string(count)});
+        return table.text();
+    }
+
+private:
+    const bool json_;
+    std::map<State, uint64_t> counts_;
+};
+
+std::unique_ptr<Shown> shown(const Options &options)
 {
-    if (json) {
-        boost::json::object out;
-        for (const auto &[state, count] : counts) out[name(state)] = count;
-        return boost::json::serialize(out) + "\n";
-    }
-    Table table({"STATE", "BUILDS"});
-    for (const auto &[state, count] : counts) table.add({Cell(name(state), colour_of(state)), std::to_string(count)});
-    return table.text();
+    if (options.count) return std::make_unique<AsCounts>(options.json);
+    if (options.json) return std::make_unique<AsJson>();
+    return std::make_unique<AsTable>(options.all);
 }
 
 }  // namespace
@@ -73,14 +107,12 @@ int list(const Options &options)
 {
     check_team(options.team);
     const Filter filter = to_filter(options);
-    std::vector<Summary> builds;
-    Counts counts;
-    const Listed listed = open_engine(options).list(options.team, filter, [&](Summary &summary) {
-        if (options.count) ++counts[summary.status.state];
-        else builds.push_back(std::move(summary));
+    const std::unique_ptr<Shown> builds = shown(options);
+    const Listed listed = open_engine(options).list(options.team, filter, [&](const Row &build) {
+        builds->add(build);
         return true;
     });
-    print(options.count ? as_text(counts, options.json) : options.json ? as_json(builds) : as_table(builds, options.all));
+    print(builds->text());
     if (listed.complete) return Exit::done;
     // As far as it came is better than nothing, but it is not all.
     complain(options.team + ": the list is not complete; it shows the newest " + std::to_string(listed.count) +

@@ -170,6 +170,11 @@ int misuse(const CLI::App *command, const std::string &sentence)
     return Exit::usage;
 }
 
+bool is_any_of(const std::vector<std::string> &words, std::string_view word)
+{
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 const Command *find(std::span<const Command> commands, std::string_view name)
 {
     for (const Command &command : commands)
@@ -194,11 +199,15 @@ Request parse(int argc, char **argv, std::span<const Command> commands)
                    "configuration; else LITBUILD_CONFIG, /etc/litbuild/config.json");
     Declaring::flag(app, "--json", options.json, "print JSON: one value, or of several builds a line each");
     Declaring::flag(app, "--version", version, "print the version and exit");
-    for (const Command &command : commands)
-        declare_command(declaring, *app.add_subcommand(command.name, command.help), command.takes, options);
-
     bool dashes = false;
     std::vector<std::string> arguments = before_dashes(argc, argv, options.words, dashes);
+    // To declare all takes longer than most commands.
+    const bool all = is_any_of(arguments, "-h") || is_any_of(arguments, "--help") ||
+                     std::none_of(commands.begin(), commands.end(), [&](const Command &command) { return is_any_of(arguments, command.name); });
+    for (const Command &command : commands)
+        if (all || is_any_of(arguments, command.name))
+            declare_command(declaring, *app.add_subcommand(command.name, command.help), command.takes, options);
+
     const CLI::App *chosen = nullptr;
     const auto look = [&] {
         const std::vector<CLI::App *> found = app.get_subcommands();

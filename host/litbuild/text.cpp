@@ -79,8 +79,13 @@ std::string exit_text(const std::optional<int> &code, int signal)
 
 std::string joined(const std::vector<std::string> &words)
 {
+    return joined(std::vector<std::string_view>(words.begin(), words.end()));
+}
+
+std::string joined(const std::vector<std::string_view> &words)
+{
     std::string out;
-    for (const std::string &word : words) out += (out.empty() ? "" : ", ") + escaped(word);
+    for (const std::string_view word : words) out += (out.empty() ? "" : ", ") + escaped(word);
     return out.empty() ? "-" : out;
 }
 

@@ -25,6 +25,7 @@ std::string percent(const std::optional<double> &progress);
 std::string exit_text(const std::optional<int> &code, int signal);
 /// The words with ", " between them, escaped; "-" for none.
 std::string joined(const std::vector<std::string> &words);
+std::string joined(const std::vector<std::string_view> &words);
 
 struct Cell {
     Cell(std::string given) : text(std::move(given)) {}

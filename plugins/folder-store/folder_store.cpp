@@ -229,22 +229,28 @@ std::string FolderStore::uuid(const Call &call, const BuildName &build, Place pl
     return members ? fields::text(*members, "uuid") : std::string();
 }
 
-void FolderStore::read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
-                       const TextSink &sink)
+bool FolderStore::read_if_there(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
+                                const TextSink &sink)
 {
     litbuild::check(build);
     const Path in_live = below(folder(build, Place::live), build, name);
-    if (fs_->read_file(call, in_live, offset, max, sink)) return;
+    if (fs_->read_file(call, in_live, offset, max, sink)) return true;
     // Archived, or archived meanwhile, or no such file: that is known where the build was in one place before and after.
     for (int i = 0; i < tries; ++i) {
         const Place place = place_of(call, build);
         const uint64_t inode = fs_->look(call, folder(build, place)).inode;
-        if (fs_->read_file(call, below(folder(build, place), build, name), offset, max, sink)) return;
-        if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode)
-            throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
+        if (fs_->read_file(call, below(folder(build, place), build, name), offset, max, sink)) return true;
+        if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode) return false;
     }
     // Not that it has no such file: nobody could tell.
     throw Error(Code::unavailable, to_string(build) + ": is being moved by others; try again");
+}
+
+void FolderStore::read(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
+                       const TextSink &sink)
+{
+    if (!read_if_there(call, build, name, offset, max, sink))
+        throw Error(Code::not_found, to_string(build) + ": no such file " + quote(name));
 }
 
 void FolderStore::in_its_folder(const Call &call, const BuildName &build,
@@ -264,17 +270,11 @@ void FolderStore::in_its_folder(const Call &call, const BuildName &build,
 
 std::vector<std::string> FolderStore::tags(const Call &call, const BuildName &build)
 {
-    litbuild::check(build);
     std::string content;
-    try {
-        read(call, build, "tags", 0, largest_tags, [&](std::string_view piece) {
-            content += piece;
-            return true;
-        });
-    } catch (const Error &error) {
-        if (error.code() != Code::not_found) throw;
-        place_of(call, build);   // throws where it is the build that is missing
-    }
+    read_if_there(call, build, "tags", 0, largest_tags, [&](std::string_view piece) {
+        content += piece;
+        return true;
+    });
     return parse_tags(content);
 }
 

@@ -104,6 +104,9 @@ private:
     bool collect(const Call &call, const Query &query, Place place, std::vector<int64_t> &found);
     Entry move(const Call &call, const BuildName &build, Place to);
     Error in_the_way(const Call &call, const BuildName &build, Place to);
+    /// False: the build has no such file.
+    bool read_if_there(const Call &call, const BuildName &build, std::string_view name, uint64_t offset, uint64_t max,
+                       const TextSink &sink);
     void in_its_folder(const Call &call, const BuildName &build, const std::function<void(const Path &)> &action);
 
     static Path note(const std::string &team, std::string_view name);

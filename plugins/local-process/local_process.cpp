@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
+#include <optional>
 
 #include <boost/json.hpp>
 
@@ -43,6 +45,22 @@ uint64_t positive(const boost::json::object &from, const char *key)
     return static_cast<uint64_t>(value);
 }
 
+/// Found out when it is first asked for: who only reads of builds that have ended never does. Any thread.
+template <class Value>
+class Lazy {
+public:
+    template <class Make>
+    const Value &get(const Make &make) const
+    {
+        std::call_once(once_, [&] { value_.emplace(make()); });
+        return *value_;
+    }
+
+private:
+    mutable std::once_flag once_;
+    mutable std::optional<Value> value_;
+};
+
 /// Waits for the end of the process. False: the deadline came first. Throws where the call is cancelled.
 bool wait_for_end(const Call &call, const Descriptor &pidfd, const std::string &object)
 {
@@ -61,7 +79,7 @@ bool wait_for_end(const Call &call, const Descriptor &pidfd, const std::string &
 
 class LocalProcess final : public ProcessController {
 public:
-    LocalProcess(const Host &host, std::string_view config) : host_(host), containers_(read(config))
+    LocalProcess(const Host &host, std::string_view config) : host_(host), groups_wanted_(read(config))
     {
         // Without pidfds nobody could be told from who has their pid now; better no builds than such a stop.
         if (!linux_::open_pidfd(::getpid()))
@@ -78,7 +96,7 @@ public:
         if (limits.processes == 0) limits.processes = default_processes_;
         const bool isolated = wants_pid_namespace(object, spec.options);
 
-        const Containment containment = containers_.make(spec.uuid, limits, isolated);
+        const Containment containment = containers().make(spec.uuid, limits, isolated);
         Token token = Token::of_this_host();
         token.uuid = spec.uuid;
         token.cgroup = containment.kill_group;
@@ -206,12 +224,12 @@ private:
 
     bool is_here(const Token &token) const
     {
-        return token.host == here_.host && token.boot == here_.boot && token.pid_namespace == here_.pid_namespace;
+        return token.host == here().host && token.boot == here().boot && token.pid_namespace == here().pid_namespace;
     }
     // Hosts that were copied from one image may share a machine id.
     bool restarted(const Token &token) const
     {
-        return token.host == here_.host && token.host_name == here_.host_name && token.boot != here_.boot;
+        return token.host == here().host && token.host_name == here().host_name && token.boot != here().boot;
     }
 
     static Descriptor hold_runner(const Token &token) { return linux_::hold(token.pid, token.start); }
@@ -226,9 +244,9 @@ private:
     /// Stands for the token of a launch that died before it had one: the groups by their name, everybody else by the mark.
     Token cut_short(const std::string &uuid) const
     {
-        Token out = here_;
+        Token out = here();
         out.uuid = uuid;
-        out.groups = containers_.groups_of(uuid);
+        out.groups = containers().groups_of(uuid);
         for (const std::string &group : out.groups)
             if (const Cgroup found = Cgroup::open(group); out.cgroup.empty() && found.can_kill()) {
                 out.cgroup = group;
@@ -395,8 +413,15 @@ private:
     Host host_;
     bool inherit_ = true;
     uint64_t default_processes_ = 4096;
-    Containers containers_;
-    const Token here_ = Token::of_this_host();
+    const Containers &containers() const
+    {
+        return containers_.get([this] { return Containers(groups_wanted_); });
+    }
+    const Token &here() const { return here_.get(Token::of_this_host); }
+
+    const std::string groups_wanted_;
+    Lazy<Containers> containers_;
+    Lazy<Token> here_;
 };
 
 }  // namespace local_process

@@ -202,8 +202,8 @@ void make_team(const fs::path &root, int64_t count)
 std::string shown(const Engine &engine, const Filter &filter = {})
 {
     std::string out;
-    engine.list(team, filter, [&](Summary &summary) {
-        out += to_json(summary) + "\n";
+    engine.list(team, filter, [&](const Row &row) {
+        out += to_json(row.summary()) + "\n";
         return true;
     });
     return out;
@@ -310,9 +310,17 @@ BOOST_AUTO_TEST_CASE(an_index_that_is_lost_or_damaged_costs_time_alone)
     uint64_t source = 0;
     std::memcpy(&source, good.data() + 32, sizeof source);
     spill(segment, detail::Segment::note_of(std::vector<std::string_view>(records.begin(), records.end()), source));
-    std::string told;
+    engine.list(team, {}, [](const Row &row) { return row.step() || !row.tags().empty() || true; });
     (void)shown(engine);
     (void)shown(engine, {.tag = "third"});
+    // Its head is right and its tags are not: they are read then.
+    std::string record = detail::Record::text_of({{team, 1500}, {}, false, {"x"}, {}});
+    record[record.find('x') - 4] = 99;
+    spill(segment, detail::Segment::note_of({record}, source));
+    engine.list(team, {}, [&](const Row &row) {
+        BOOST_TEST(row.tags() == std::vector<std::string_view>({"nightly", "third"}));
+        return false;
+    });
     fs::remove_all(index_of(root.path()));
     is_right("afterwards");
 }
@@ -339,6 +347,15 @@ BOOST_AUTO_TEST_CASE(what_an_index_says_is_what_a_build_says)
         recorded += to_json(summary) + "\n";
     }
     BOOST_TEST((recorded == read));
+    engine.list(team, {}, [&](const Row &row) {
+        const Summary summary = row.summary();
+        BOOST_TEST((row.runid() == summary.name.runid && row.archived() == summary.archived && row.path() == summary.path));
+        BOOST_TEST((std::vector<std::string>(row.tags().begin(), row.tags().end()) == summary.tags));
+        BOOST_TEST((row.state() == summary.status.state && row.time() == summary.status.time && row.created() == summary.status.created));
+        BOOST_TEST((row.started() == summary.status.started && row.ended() == summary.status.ended));
+        BOOST_TEST((row.progress() == summary.status.progress && row.step() == summary.status.step()));
+        return true;
+    });
     BOOST_TEST(engine.list(team, {.tag = "third", .limit = 5}).size() == 5u);
     BOOST_TEST(engine.list(team, {.since = now()}).empty());
     BOOST_TEST(engine.list(team, {.since = 1}).size() == 600u);
@@ -371,8 +388,8 @@ BOOST_AUTO_TEST_CASE(a_list_that_the_deadline_ends_is_told_as_far_as_it_came)
     const Engine engine({.root = root.path()});
     uint64_t told = 0;
     const Listed listed = engine.list(
-        team, {}, [&](Summary &summary) {
-            BOOST_TEST(summary.name.runid == 3000 - static_cast<int64_t>(told++));
+        team, {}, [&](const Row &row) {
+            BOOST_TEST(row.runid() == 3000 - static_cast<int64_t>(told++));
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
             return true;
         },
@@ -380,8 +397,8 @@ BOOST_AUTO_TEST_CASE(a_list_that_the_deadline_ends_is_told_as_far_as_it_came)
     BOOST_TEST(!listed.complete);
     BOOST_TEST(listed.count == told);
     BOOST_TEST(told < 3000u);
-    const Listed whole = engine.list(team, {}, [](Summary &) { return true; });
+    const Listed whole = engine.list(team, {}, [](const Row &) { return true; });
     BOOST_TEST(whole.complete);
     BOOST_TEST(whole.count == 3000u);
-    BOOST_TEST(engine.list(team, {}, [](Summary &) { return false; }).count == 1u);
+    BOOST_TEST(engine.list(team, {}, [](const Row &) { return false; }).count == 1u);
 }

@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 import unittest
+from datetime import timedelta
 
 import lit.sdk.data.build as builds
 from lit.sdk.data.build import Build
@@ -127,6 +128,9 @@ class PackageTest(unittest.TestCase):
         self.assertEqual([event.type for event in build.events()][-1], "complete")
         summary = builds.list_builds("contoso", tag="b")[0]
         self.assertEqual((summary.runid, summary.path, summary.tags), (1, build.path, ("b",)))
+        started = build.get_status().started
+        self.assertEqual(len(builds.list_builds("contoso", since=started)), 1)
+        self.assertEqual(builds.get_builds("contoso", since=started + timedelta(seconds=1)), [])
         self.assertEqual(build.archive(), self.root / "contoso/logs/archive/1")
         for change in watched:
             if change.kind == "archived":

@@ -28,13 +28,14 @@ AT(litbuild_summary, tag_count, 40);
 AT(litbuild_summary, status, 48);
 AT(litbuild_summary, json, 56);
 
-SIZE(litbuild_filter, 56);
+SIZE(litbuild_filter, 64);
 AT(litbuild_filter, struct_size, 0);
 AT(litbuild_filter, scope, 4);
 AT(litbuild_filter, tag, 8);
 AT(litbuild_filter, state, 24);
 AT(litbuild_filter, limit, 40);
 AT(litbuild_filter, before, 48);
+AT(litbuild_filter, since, 56);
 
 SIZE(litbuild_stop_options, 48);
 AT(litbuild_stop_options, struct_size, 0);

@@ -84,6 +84,7 @@ typedef struct litbuild_filter {
     lb_str state;              /* only builds that are in it ("failed"); empty: in any */
     uint64_t limit;            /* at most so many; 0: all */
     int64_t before;            /* only run ids below this one; 0: all */
+    int64_t since;             /* only builds that were started then or later: ns since 1970, UTC; 0: all */
 } litbuild_filter;
 
 enum { LITBUILD_GRACE_OF_PLAN = -1 };
@@ -127,7 +128,7 @@ typedef int (*litbuild_change_fn)(void *ctx, const litbuild_change *);
 /* --------------------------------------------------------------------------------------------------------- teams */
 
 LITBUILD_EXPORT int32_t litbuild_teams(const litbuild_engine *, const lb_call *, lb_text_fn, void *ctx, lb_error *);
-/* A team's builds, the newest first. LB_NOT_FOUND: no such team. */
+/* A team's builds, the newest first. LB_NOT_FOUND: no such team. LB_TIMEOUT: those that were told are the newest of them. */
 LITBUILD_EXPORT int32_t litbuild_list(const litbuild_engine *, const lb_call *, lb_str team, const litbuild_filter *,
                                       litbuild_summary_fn, void *ctx, lb_error *);
 /* A new build, running; `spec` is a JSON object, see Engine::launch. LB_INVALID: it makes no sense; no build was made. */

@@ -42,9 +42,9 @@ std::shared_ptr<Engine> open(const std::string &config, const py::object &log)
 }
 
 Filter to_filter(const std::string &scope, const std::optional<std::string> &tag, const std::optional<std::string> &state,
-                 uint64_t limit, int64_t before)
+                 uint64_t limit, int64_t before, int64_t since)
 {
-    Filter out{.scope = Scope::live, .tag = tag, .limit = limit, .before = before};
+    Filter out{.scope = Scope::live, .tag = tag, .since = since, .limit = limit, .before = before};
     if (scope == "archived") out.scope = Scope::archived;
     else if (scope == "all") out.scope = Scope::all;
     else if (scope != "live") throw Error(Code::invalid, quote(scope) + ": not a scope; it is live, archived or all");
@@ -162,8 +162,8 @@ void define_engine(py::module_ &module)
     });
     type.def("get_builds", [](const Shared &self, const std::string &team, const std::string &scope,
                               const std::optional<std::string> &tag, const std::optional<std::string> &state, uint64_t limit,
-                              int64_t before, const Timeout &timeout) {
-        const Filter filter = to_filter(scope, tag, state, limit, before);
+                              int64_t before, int64_t since, const Timeout &timeout) {
+        const Filter filter = to_filter(scope, tag, state, limit, before, since);
         return run(timeout, [&](const Call &call) {
             std::vector<int64_t> out;
             for (const Build &build : self->get_builds(team, filter, call)) out.push_back(build.runid());
@@ -172,8 +172,8 @@ void define_engine(py::module_ &module)
     });
     type.def("list", [](const Shared &self, const std::string &team, const std::string &scope,
                         const std::optional<std::string> &tag, const std::optional<std::string> &state, uint64_t limit,
-                        int64_t before, const Timeout &timeout) {
-        const Filter filter = to_filter(scope, tag, state, limit, before);
+                        int64_t before, int64_t since, const Timeout &timeout) {
+        const Filter filter = to_filter(scope, tag, state, limit, before, since);
         return list_of(run(timeout, [&](const Call &call) { return self->list(team, filter, call); }));
     });
     type.def("prune", &prune);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Iterable, Iterator, List, Mapping, Optional, Union
 
@@ -162,7 +163,7 @@ class Build:
 
 def get_builds(
     team: str, *, scope: str = "live", tag: Optional[str] = None, state: Optional[str] = None, limit: int = 0,
-    before: int = 0, timeout: Optional[float] = None
+    before: int = 0, since: Optional[datetime] = None, timeout: Optional[float] = None
 ) -> List[Build]:
     """A team's builds, the newest first.
 
@@ -172,19 +173,22 @@ def get_builds(
         state: only builds that are in it.
         limit: at most so many; 0: all.
         before: only run ids below this one; 0: all.
+        since: only builds that were started then or later (made, where that is not known). Without a time zone: local time.
 
     Raises:
         NotFoundError: there is no such team.
     """
-    return [Build(team, runid) for runid in engine().get_builds(team, scope, tag, state, limit, before, timeout)]
+    since_ns = _types.nanoseconds(since)
+    return [Build(team, runid) for runid in engine().get_builds(team, scope, tag, state, limit, before, since_ns, timeout)]
 
 
 def list_builds(
     team: str, *, scope: str = "live", tag: Optional[str] = None, state: Optional[str] = None, limit: int = 0,
-    before: int = 0, timeout: Optional[float] = None
+    before: int = 0, since: Optional[datetime] = None, timeout: Optional[float] = None
 ) -> List[BuildSummary]:
     """As :func:`get_builds`, with path, tags and status of each."""
-    return [_types.summary_from(raw) for raw in engine().list(team, scope, tag, state, limit, before, timeout)]
+    since_ns = _types.nanoseconds(since)
+    return [_types.summary_from(raw) for raw in engine().list(team, scope, tag, state, limit, before, since_ns, timeout)]
 
 
 def get_teams(*, timeout: Optional[float] = None) -> List[str]:

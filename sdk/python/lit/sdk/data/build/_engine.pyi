@@ -24,11 +24,11 @@ class Engine:
     def teams(self, timeout: Optional[float]) -> List[str]: ...
     def get_builds(
         self, team: str, scope: str, tag: Optional[str], state: Optional[str], limit: int, before: int,
-        timeout: Optional[float]
+        since: int, timeout: Optional[float]
     ) -> List[int]: ...
     def list(
         self, team: str, scope: str, tag: Optional[str], state: Optional[str], limit: int, before: int,
-        timeout: Optional[float]
+        since: int, timeout: Optional[float]
     ) -> List[Dict[str, Any]]: ...
     def prune(
         self, team: str, action: str, older_than: float, keep_last: int, keep_tags: List[str], trial: bool,

@@ -20,6 +20,13 @@ def _moment(nanoseconds: int) -> Optional[datetime]:
     return datetime.fromtimestamp(0, timezone.utc) + timedelta(microseconds=nanoseconds // 1000)
 
 
+def nanoseconds(moment: Optional[datetime]) -> int:
+    """As the engine counts them, since 1970; 0 where none is given."""
+    if moment is None:
+        return 0
+    return (moment.astimezone(timezone.utc) - datetime.fromtimestamp(0, timezone.utc)) // timedelta(microseconds=1) * 1000
+
+
 def _local(nanoseconds: int) -> Optional[str]:
     if nanoseconds == 0:
         return None

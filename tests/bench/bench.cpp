@@ -16,26 +16,18 @@
 #include <litbuild/engine.hpp>
 
 #include "empty_call.h"
+#include "figures.hpp"
 
 using namespace litbuild;
+using figures::median;
+using figures::tell;
 namespace fs = std::filesystem;
 
 namespace {
 
 using Microseconds = double;
 
-Microseconds median(std::vector<Microseconds> values)
-{
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
 int64_t now_ns() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
-
-void row(const char *what, Microseconds ours, const char *floor_name, Microseconds floor)
-{
-    std::printf("%-44s %10.1f us   %-26s %9.1f us   ratio %6.2f\n", what, ours, floor_name, floor, ours / floor);
-}
 
 class Fifo {
 public:
@@ -113,7 +105,7 @@ void bench_launch(const fs::path &root, const std::string &stamp, const char *wh
         }
         char what[96];
         std::snprintf(what, sizeof what, "launch to first step, host %zu MB, %s", megabytes, where);
-        row(what, median(ours), "posix_spawn of the same", median(floor));
+        tell({.what = what, .ours = median(ours), .other = "posix_spawn of the same", .theirs = median(floor), .unit = "us"});
     }
 }
 
@@ -141,59 +133,55 @@ void bench_calls()
         for (int i = 0; i < calls; ++i) sum += table->call(nullptr, nullptr, nullptr);
         by_table.push_back(static_cast<double>(now_ns() - begin) / calls);
     }
-    std::printf("%-44s %10.2f ns   %-26s %9.2f ns   ratio %6.2f\n", "empty call through the C table", median(by_table),
-                "virtual call", median(by_virtual), median(by_table) / median(by_virtual) + static_cast<double>(sum));
+    if (sum != 0) throw std::runtime_error("a call that does nothing has failed");
+    tell({.what = "empty call through the C table", .ours = median(by_table), .other = "virtual call", .theirs = median(by_virtual), .unit = "ns"});
 }
 
-long field_of(pid_t pid, const char *file, const char *field)
+/// A command from its start to its end, its output thrown away.
+Microseconds run_once(const std::vector<std::string> &words)
 {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/" + file);
-    long sum = 0;
-    for (std::string line; std::getline(in, line);)
-        if (line.rfind(field, 0) == 0) sum += std::strtol(line.c_str() + std::strlen(field), nullptr, 10);
-    return sum;
+    std::vector<char *> argv;
+    for (const std::string &word : words) argv.push_back(const_cast<char *>(word.c_str()));
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    const int64_t begin = now_ns();
+    pid_t pid = 0;
+    const int failure = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+    int status = 0;
+    if (failure == 0) ::waitpid(pid, &status, 0);
+    const int64_t end = now_ns();
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (failure != 0 || status != 0) throw std::runtime_error(words[0] + " failed");
+    return static_cast<double>(end - begin) / 1000;
 }
 
-pid_t runner_of(const Build &build)
-{
-    std::ifstream in(build.path() / ".control/token");
-    for (std::string line; std::getline(in, line);)
-        if (line.rfind("pid ", 0) == 0) return static_cast<pid_t>(std::stol(line.substr(4)));
-    return 0;
-}
-
-void bench_memory(const fs::path &root)
+void bench_commands(const fs::path &root, const std::string &litbuild, const std::string &show_file)
 {
     const Engine engine({.root = root});
-    const std::string spec = R"({"steps": [{"name": "s", "command": ["sleep", "600"]}]})";
-    const auto measure = [&](size_t count) {
-        std::vector<Build> builds;
-        for (size_t i = 0; i < count; ++i) builds.push_back(engine.launch("memory", spec));
-        ::poll(nullptr, 0, 500);
-        long pss = 0, dirty = 0, switches = 0;
-        for (const Build &build : builds) {
-            const pid_t pid = runner_of(build);
-            pss += field_of(pid, "smaps_rollup", "Pss:");
-            dirty += field_of(pid, "smaps_rollup", "Private_Dirty:");
-            switches -= field_of(pid, "status", "voluntary_ctxt_switches:");
-        }
-        ::poll(nullptr, 0, 2000);
-        for (const Build &build : builds) switches += field_of(runner_of(build), "status", "voluntary_ctxt_switches:");
-        std::printf("runner of a waiting build, %3zu of them:       PSS %ld kB, dirty %ld kB each; %.2f wake-ups/s each\n", count,
-                    pss / static_cast<long>(count), dirty / static_cast<long>(count),
-                    static_cast<double>(switches) / 2.0 / static_cast<double>(count));
-        for (const Build &build : builds) build.stop({.grace = std::chrono::milliseconds(0)});
-    };
-    measure(1);
-    measure(50);
+    const Build build = engine.launch("commands", R"({"steps": [{"command": ["true"]}]})");
+    build.wait();
+    const std::string file = build.path() / "status.json";
+    std::vector<Microseconds> floor, status, list, version;
+    for (int i = 0; i < 201; ++i) {
+        floor.push_back(run_once({show_file, file}));
+        status.push_back(run_once({litbuild, "--root", root, "status", "commands", "1"}));
+        list.push_back(run_once({litbuild, "--root", root, "list", "commands"}));
+        version.push_back(run_once({litbuild, "version"}));
+    }
+    const std::string other = "static C program that prints status.json";
+    tell({.what = "litbuild status, the whole command", .ours = median(status), .other = other, .theirs = median(floor), .unit = "us"});
+    tell({.what = "litbuild list of one build, the whole command", .ours = median(list), .other = other, .theirs = median(floor), .unit = "us"});
+    tell({.what = "litbuild version, the whole command", .ours = median(version), .other = other, .theirs = median(floor), .unit = "us"});
 }
 
 }  // namespace
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        std::fprintf(stderr, "usage: litbuild-bench FOLDER STAMP\n");
+    if (argc != 5) {
+        std::fprintf(stderr, "usage: litbuild-bench FOLDER STAMP LITBUILD SHOW_FILE\n");
         return 2;
     }
     const fs::path disk = fs::absolute(argv[1]);
@@ -203,7 +191,7 @@ int main(int argc, char **argv)
         bench_launch(disk, argv[2], "on disk (synced)");
         bench_launch(memory, argv[2], "on tmpfs");
         bench_calls();
-        bench_memory(memory);
+        bench_commands(disk, argv[3], argv[4]);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "litbuild-bench: %s\n", e.what());
         fs::remove_all(memory);

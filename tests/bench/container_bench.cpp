@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "container/engines.hpp"
+#include "figures.hpp"
 
 using namespace engines;
 namespace data = boost::unit_test::data;
@@ -29,18 +30,9 @@ int64_t time_of(const fs::path &file)
     return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
-double median(std::vector<double> values)
+void row(const std::string &what, const std::vector<double> &ours, const std::string &other, const std::vector<double> &theirs)
 {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-void row(const std::string &what, const std::vector<double> &ours, const std::string &floor_name,
-         const std::vector<double> &floor)
-{
-    std::printf("%-34s %10.1f ms   %-30s %9.1f ms   ratio %6.2f\n", what.c_str(), median(ours), floor_name.c_str(),
-                median(floor), median(ours) / median(floor));
-    std::fflush(stdout);
+    figures::tell({.what = what, .ours = figures::median(ours), .other = other, .theirs = figures::median(theirs)});
 }
 
 }  // namespace
@@ -48,7 +40,7 @@ void row(const std::string &what, const std::vector<double> &ours, const std::st
 BOOST_DATA_TEST_CASE(container, data::make(std::vector<std::string>{"docker", "podman"}), engine_name)
 {
     if (const std::string why = ContainerEngine::missing(engine_name); !why.empty()) {
-        std::printf("SKIPPED: %s: %s\n", engine_name.c_str(), why.c_str());
+        figures::skip(engine_name, why);
         return;
     }
     ContainerEngine engine(engine_name);

@@ -1,6 +1,7 @@
 // Lists of teams of many builds, each beside its floor in one run: medians of five, and the ratio.
 //     litbuild-list-bench FOLDER [BUILDS...]     default: 1000 10000 100000
-// Every build has ended, with a status.json and tags as a runner and a person leave them.
+// Every build has ended, with a status.json and tags as a runner and a person leave them. Of more than 200,000 the floors
+// without an index are left out: they take minutes.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,6 +17,8 @@
 
 #include <litbuild/engine.hpp>
 
+#include "figures.hpp"
+
 using namespace litbuild;
 namespace fs = std::filesystem;
 
@@ -23,26 +26,14 @@ namespace {
 
 constexpr int rounds = 5;
 
-double milliseconds(const std::function<void()> &body)
-{
-    const auto begin = Clock::now();
-    body();
-    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
 double median(const std::function<void()> &body, const std::function<void()> &before = [] {})
 {
     std::vector<double> all;
     for (int i = 0; i < rounds; ++i) {
         before();
-        all.push_back(milliseconds(body));
+        all.push_back(figures::time_of(body));
     }
-    std::sort(all.begin(), all.end());
-    return all[rounds / 2];
-}
-void row(const std::string &what, double ours, const std::string &floor_name, double floor)
-{
-    std::printf("%-52s %10.2f ms   %-50s %10.2f ms   ratio %6.2f\n", what.c_str(), ours, floor_name.c_str(), floor, ours / floor);
-    std::fflush(stdout);
+    return figures::median(all);
 }
 
 void put(int dir, const char *name, const std::string &text)
@@ -128,59 +119,89 @@ uint64_t count(const Engine &engine, const Filter &filter = {})
     return listed.count;
 }
 
-void bench(const fs::path &place, int64_t builds)
-{
-    const fs::path root = place / ("list-" + std::to_string(builds)), logs = root / "bench/logs", index = logs / ".index";
-    const uint64_t bytes = make_team(logs, builds);
-    const fs::path one = place / "one-file";
-    std::ofstream(one) << std::string(bytes, 'x');
-    // Until its lists have rested, their version is not told.
-    std::this_thread::sleep_for(std::chrono::milliseconds(2500));
-    const Engine engine({.root = root});
-    const std::string size = std::to_string(builds) + " builds: ";
-    const auto whole = [&] {
-        if (count(engine) != static_cast<uint64_t>(builds)) std::abort();
-    };
-    const auto without_index = [&] { fs::remove_all(index); };
-
-    double best = 1e9;
-    int threads = 0;
-    for (const int many : {1, 2, 4, 8, 16, 32})
-        if (const double took = median([&] { open_read_close(logs, builds, many); }); took < best) best = took, threads = many;
-    row(size + "all, no index, files in memory", median(whole, without_index), "open-read-close, " + std::to_string(threads) + " threads", best);
-    if (drop_caches()) {
-        const auto forget = [&] {
-            without_index();
-            drop_caches();
-        };
-        best = 1e9;
-        for (const int many : {8, 16, 32})
-            if (const double took = median([&] { open_read_close(logs, builds, many); }, forget); took < best) best = took, threads = many;
-        row(size + "all, no index, nothing in memory", median(whole, forget), "open-read-close, " + std::to_string(threads) + " threads", best);
+class Sized {
+public:
+    Sized(const fs::path &place, int64_t builds)
+        : builds_(builds), root_(place / ("list-" + std::to_string(builds))), logs_(root_ / "bench/logs"), index_(logs_ / ".index"),
+          one_(place / "one-file")
+    {
+        std::ofstream(one_) << std::string(make_team(logs_, builds), 'x');
+        // Until its lists have rested, their version is not told.
+        rest();
     }
-    whole();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2500));
-    whole();
-    row(size + "all, with states and tags", median(whole), "reading one file of the same bytes", median([&] { read_whole(one); }));
-    const auto read_index = [&] {
-        for (const auto &note : fs::directory_iterator(index)) read_whole(note.path());
-    };
-    row(size + "those with one tag of 100", median([&] { count(engine, {.tag = "batch7"}); }), "reading the index", median(read_index));
-    row(size + "the newest 50", median([&] { count(engine, {.limit = 50}); }), "bare getdents64 of the folder", median([&] { bare_getdents(logs); }));
-    // As it is while builds come and go: the list itself has to be read.
-    const auto touched = [&] {
-        fs::create_directory(logs / ".touch");
-        fs::remove(logs / ".touch");
-    };
-    row(size + "the newest 50, just changed", median([&] { count(engine, {.limit = 50}); }, touched), "bare getdents64 of the folder",
-        median([&] { bare_getdents(logs); }));
-    row(size + "all, just changed", median(whole, touched), "getdents64, then one file of the same bytes", median([&] {
-            bare_getdents(logs);
-            read_whole(one);
-        }));
-    fs::remove_all(root);
-    fs::remove(one);
-}
+    ~Sized()
+    {
+        fs::remove_all(root_);
+        fs::remove(one_);
+    }
+    Sized(const Sized &) = delete;
+    Sized &operator=(const Sized &) = delete;
+
+    void run()
+    {
+        const Engine engine({.root = root_});
+        const auto all = [&] {
+            if (count(engine) != static_cast<uint64_t>(builds_)) std::abort();
+        };
+        if (builds_ <= 200'000) without_index(all);
+        all();
+        rest();
+        all();
+        const auto one_file = [&] { read_whole(one_); };
+        const auto names = [&] { bare_getdents(logs_); };
+        row("all, with states and tags", median(all), "reading one file of the same bytes", median(one_file), "list of all");
+        row("those with one tag of 100", median([&] { count(engine, {.tag = "batch7"}); }), "reading the index", median([&] {
+                for (const auto &note : fs::directory_iterator(index_)) read_whole(note.path());
+            }), "list of one tag");
+        row("the failed of the last week", median([&] { count(engine, {.state = State::failed, .since = now() - 604'800'000'000'000}); }),
+            "reading one file of the same bytes", median(one_file));
+        row("the newest 50", median([&] { count(engine, {.limit = 50}); }), "bare getdents64 of the folder", median(names), "list of the newest 50");
+        // As it is while builds come and go: the list itself has to be read.
+        const auto touched = [&] {
+            fs::create_directory(logs_ / ".touch");
+            fs::remove(logs_ / ".touch");
+        };
+        row("the newest 50, just changed", median([&] { count(engine, {.limit = 50}); }, touched), "bare getdents64 of the folder", median(names),
+            "list of the newest 50, just changed");
+        row("all, just changed", median(all, touched), "getdents64, then one file of the same bytes", median([&] {
+                names();
+                one_file();
+            }));
+    }
+
+private:
+    static void rest() { std::this_thread::sleep_for(std::chrono::milliseconds(2500)); }
+
+    void row(const std::string &what, double ours, const std::string &other, double theirs, const std::string &line = {}) const
+    {
+        figures::tell({.what = std::to_string(builds_) + " builds: " + what, .ours = ours, .other = other, .theirs = theirs, .line = line,
+                       .size = static_cast<double>(builds_)});
+    }
+
+    void without_index(const std::function<void()> &all) const
+    {
+        const auto forget_index = [&] { fs::remove_all(index_); };
+        beside_best("all, no index, files in memory", {1, 2, 4, 8, 16, 32}, all, forget_index);
+        if (!drop_caches()) return figures::skip("nothing in memory", "the caches may not be dropped");
+        beside_best("all, no index, nothing in memory", {8, 16, 32}, all, [&] {
+            forget_index();
+            drop_caches();
+        });
+    }
+
+    void beside_best(const std::string &what, const std::vector<int> &threads, const std::function<void()> &all,
+                     const std::function<void()> &before) const
+    {
+        double best = 1e9;
+        int of = 0;
+        for (const int many : threads)
+            if (const double took = median([&] { open_read_close(logs_, builds_, many); }, before); took < best) best = took, of = many;
+        row(what, median(all, before), "open-read-close, " + std::to_string(of) + " threads", best);
+    }
+
+    const int64_t builds_;
+    const fs::path root_, logs_, index_, one_;
+};
 
 }  // namespace
 
@@ -193,6 +214,6 @@ int main(int argc, char **argv)
     std::vector<int64_t> sizes;
     for (int i = 2; i < argc; ++i) sizes.push_back(std::atoll(argv[i]));
     if (sizes.empty()) sizes = {1000, 10'000, 100'000};
-    for (const int64_t builds : sizes) bench(argv[1], builds);
+    for (const int64_t builds : sizes) Sized(argv[1], builds).run();
     return 0;
 }

@@ -15,6 +15,8 @@
 #include <nfs/nfs_fs.hpp>
 #include <uml/guest.hpp>
 
+#include "figures.hpp"
+
 using namespace litbuild;
 namespace fs = std::filesystem;
 
@@ -27,10 +29,10 @@ struct Cost {
 
 void show(const std::string &what, const Cost &cost, const Cost *bare = nullptr)
 {
-    std::printf("%-58s %9.1f ms %8llu requests", what.c_str(), cost.seconds * 1000, static_cast<unsigned long long>(cost.requests));
-    if (bare) std::printf("   %6.1f x the time, %6.1f x the requests of bare READDIRPLUS", cost.seconds / bare->seconds,
-                          static_cast<double>(cost.requests) / static_cast<double>(bare->requests));
-    std::printf("\n");
+    const std::string other = bare ? "bare READDIRPLUS" : "";
+    figures::tell({.what = what, .ours = cost.seconds * 1000, .other = other, .theirs = bare ? bare->seconds * 1000 : 0});
+    figures::tell({.what = what, .ours = static_cast<double>(cost.requests), .other = other,
+                   .theirs = bare ? static_cast<double>(bare->requests) : 0, .unit = "requests"});
 }
 
 void make_builds(const fs::path &logs, int builds)
@@ -179,10 +181,17 @@ int in_guest(int argc, char **argv)
     return 0;
 }
 
+/// The guest sees the files of this host.
+std::string figures_file()
+{
+    const char *file = ::getenv("LITBUILD_FIGURES");
+    return file ? "LITBUILD_FIGURES='" + std::string(file) + "' " : "";
+}
+
 void guest_bench(int builds)
 {
     if (const std::string why = uml::missing(); !why.empty()) {
-        std::printf("SKIPPED: nfs bench, kernel mount: %s\n", why.c_str());
+        figures::skip("nfs bench, kernel mount", why);
         return;
     }
     std::string box = (fs::temp_directory_path() / "litbuild-nfs-bench-XXXXXX").string();
@@ -197,7 +206,7 @@ serve /dev/ubda && mount_nfs 3 127.0.0.1 /run/srv /run/v3 && mount_nfs 4.2 127.0
         guest.boot();
         std::printf("%d builds, in a guest of User Mode Linux that serves itself\n", builds);
         const uml::Result result =
-            guest.run(uml::environment() + fs::read_symlink("/proc/self/exe").string() + " --in-guest " + std::to_string(builds) +
+            guest.run(uml::environment() + figures_file() + fs::read_symlink("/proc/self/exe").string() + " --in-guest " + std::to_string(builds) +
                           " 'nfs://127.0.0.1/run/srv?nfsport=20490&mountport=20491' /run/srv /run/v3 /run/v4 2>&1",
                       std::chrono::seconds(1800));
         std::printf("%s", result.output.c_str());
@@ -214,7 +223,7 @@ int main(int argc, char **argv)
     if (argc > 5 && std::string(argv[1]) == "--in-guest") return in_guest(argc, argv);
     const int builds = argc > 1 ? std::atoi(argv[1]) : 10'000;
     if (const std::string why = nfs_fixture::Ganesha::why_not(); !why.empty()) {
-        std::printf("SKIPPED: nfs bench: %s\n", why.c_str());
+        figures::skip("nfs bench", why);
         return 77;
     }
     {

@@ -19,9 +19,15 @@
 #include <litbuild/engine.hpp>
 #include <litbuild/linux/cgroup.hpp>
 
+#include "figures.hpp"
+
 using namespace litbuild;
 using linux_::Cgroup;
 namespace fs = std::filesystem;
+using figures::median;
+using figures::Milliseconds;
+using figures::mount_of;
+using figures::since;
 
 namespace {
 
@@ -35,20 +41,9 @@ struct Bench {
     std::string unified, pids;   ///< mount points; empty: not there
 };
 
-using Milliseconds = double;
-
-Milliseconds since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
-
-Milliseconds median(std::vector<Milliseconds> values)
+void row(const std::string &what, Milliseconds ours, const char *floor_name, Milliseconds floor, double size = 0)
 {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-void row(const std::string &what, Milliseconds ours, const char *floor_name, Milliseconds floor)
-{
-    std::printf("%-34s %10.2f ms   %-30s %9.2f ms   ratio %6.2f\n", what.c_str(), ours, floor_name, floor, ours / floor);
-    std::fflush(stdout);
+    figures::tell({.what = what, .ours = ours, .other = floor_name, .theirs = floor, .line = size > 0 ? "stop, by processes" : "", .size = size});
 }
 
 void drain(const Bench &bench)
@@ -221,7 +216,7 @@ void bench_stop(const Bench &bench)
             walk.push_back(apart([&] { return by_walk(bench, count); }));
         }
         const std::string what = count == 0 ? "stop of a fork bomb of 1200" : "stop of " + std::to_string(count) + " processes";
-        if (!group.empty()) row(what, median(ours), "bare cgroup.kill, reaped", median(group));
+        if (!group.empty()) row(what, median(ours), "bare cgroup.kill, reaped", median(group), static_cast<double>(count));
         if (count == 0) continue;
         row(what, median(ours), "kill(-pgid), reaped", median(pgid));
         row(what, median(ours), "walk of /proc, reaped", median(walk));
@@ -257,49 +252,6 @@ void bench_one(const Bench &bench)
     row("stop() of 1 process", median(stopped), "kill and waitpid", median(killed));
 }
 
-long field_of(pid_t pid, const char *file, const char *field)
-{
-    std::ifstream in("/proc/" + std::to_string(pid) + "/" + file);
-    long sum = 0;
-    for (std::string line; std::getline(in, line);)
-        if (line.rfind(field, 0) == 0) sum += std::strtol(line.c_str() + std::strlen(field), nullptr, 10);
-    return sum;
-}
-
-void bench_idle(const Bench &bench)
-{
-    const Engine engine({.root = bench.root});
-    for (const size_t count : {1u, 100u}) {
-        std::vector<Build> builds;
-        std::vector<pid_t> runners;
-        for (size_t i = 0; i < count; ++i) {
-            builds.push_back(engine.launch("bench", R"({"steps": [{"name": "s", "command": ["/bin/sleep", "600"]}]})"));
-            std::ifstream token(builds.back().path() / ".control/token");
-            for (std::string line; std::getline(token, line);)
-                if (line.rfind("pid ", 0) == 0) runners.push_back(static_cast<pid_t>(std::stol(line.substr(4))));
-        }
-        ::poll(nullptr, 0, 1000);
-        long pss = 0, switches = 0;
-        for (const pid_t pid : runners) {
-            pss += field_of(pid, "smaps_rollup", "Pss:");
-            switches -= field_of(pid, "status", "voluntary_ctxt_switches:");
-        }
-        ::poll(nullptr, 0, 5000);
-        for (const pid_t pid : runners) switches += field_of(pid, "status", "voluntary_ctxt_switches:");
-        std::printf("idle runner, %3zu builds              PSS %ld kB each; %.3f wake-ups/s each\n", count,
-                    pss / static_cast<long>(count), static_cast<double>(switches) / 5.0 / static_cast<double>(count));
-        for (const Build &build : builds) build.stop({.grace = std::chrono::milliseconds(0)});
-    }
-}
-
-std::string mount_of(const std::string &kind, const std::string &option)
-{
-    std::ifstream in("/proc/mounts");
-    for (std::string device, point, type, options, rest; in >> device >> point >> type >> options && std::getline(in, rest);)
-        if (type == kind && (option.empty() || ("," + options + ",").find("," + option + ",") != std::string::npos)) return point;
-    return "";
-}
-
 }  // namespace
 
 int main(int argc, char **argv)
@@ -320,12 +272,11 @@ int main(int argc, char **argv)
         bench.pids = mount_of("cgroup", "pids");
         const std::vector<std::string> groups = make_groups(bench, 0);
         if (groups.empty() || !Cgroup::open(groups[0]).can_kill()) {
-            std::printf("SKIPPED: bare cgroup.kill: no control group can be made here\n");
+            figures::skip("bare cgroup.kill", "no control group can be made here");
             bench.unified.clear();
         }
         remove(groups);
         bench_one(bench);
-        bench_idle(bench);
         bench_stop(bench);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "litbuild-stop-bench: %s\n", e.what());

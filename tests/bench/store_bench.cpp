@@ -19,33 +19,21 @@
 
 #include <power/mounted.hpp>
 
+#include "figures.hpp"
+
 using namespace litbuild;
 namespace fs = std::filesystem;
+using figures::Milliseconds;
+using figures::time_of;
 using linux_::Descriptor;
 
 namespace {
 
-using Milliseconds = double;
-
 void must(bool good, const std::string &what) { power::must(good, what); }
-
-Milliseconds time_of(const std::function<void()> &body)
-{
-    const Clock::time_point begin = Clock::now();
-    body();
-    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-Milliseconds median(std::vector<Milliseconds> values)
-{
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
 
 void row(const char *what, const std::vector<Milliseconds> &ours, const char *floor_name, const std::vector<Milliseconds> &floor)
 {
-    std::printf("%-44s %10.2f ms   %-40s %9.2f ms   ratio %6.2f\n", what, median(ours), floor_name, median(floor), median(ours) / median(floor));
-    std::fflush(stdout);
+    figures::tell({.what = what, .ours = figures::median(ours), .other = floor_name, .theirs = figures::median(floor)});
 }
 
 void sync(const fs::path &path)
@@ -200,7 +188,7 @@ void bench_two_file_systems(const fs::path &folder)
 {
     const std::string why = power::obstacle("ext4");
     if (!why.empty()) {
-        std::printf("SKIPPED: archive elsewhere: %s\n", why.c_str());
+        figures::skip("archive elsewhere", why);
         return;
     }
     must(::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "own mounts");

@@ -1,5 +1,6 @@
 """The package lit.sdk.data.build, as its users meet it."""
 
+import dataclasses
 import os
 import pathlib
 import pickle
@@ -128,6 +129,16 @@ class PackageTest(unittest.TestCase):
         self.assertEqual([event.type for event in build.events()][-1], "complete")
         summary = builds.list_builds("contoso", tag="b")[0]
         self.assertEqual((summary.runid, summary.path, summary.tags), (1, build.path, ("b",)))
+        # Before anything was asked of it, too.
+        self.assertEqual(pickle.loads(pickle.dumps(builds.list_builds("contoso")[0])), summary)
+        self.assertEqual(dataclasses.replace(summary.status, step="x").step, "x")
+        self.assertEqual([step.state for step in summary.status.steps], ["complete"])
+        self.assertEqual(builds.BuildStatus("t", "complete", None).steps, ())
+        self.assertIn("BuildStatus(", repr(summary))
+        with self.assertRaises(AttributeError):
+            summary.status.nothing
+        with self.assertRaises(AttributeError):
+            summary.runid = 2
         started = build.get_status().started
         self.assertEqual(len(builds.list_builds("contoso", since=started)), 1)
         self.assertEqual(builds.get_builds("contoso", since=started + timedelta(seconds=1)), [])

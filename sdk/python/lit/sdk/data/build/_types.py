@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import time as _time
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 __all__ = [
     "BuildChange", "BuildEvent", "BuildStatus", "BuildStep", "BuildSummary", "Finding", "PluginInfo", "ProcessInfo",
@@ -14,17 +15,20 @@ __all__ = [
 ]
 
 
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
+
+
 def _moment(nanoseconds: int) -> Optional[datetime]:
     if nanoseconds == 0:
         return None
-    return datetime.fromtimestamp(0, timezone.utc) + timedelta(microseconds=nanoseconds // 1000)
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
 def nanoseconds(moment: Optional[datetime]) -> int:
     """As the engine counts them, since 1970; 0 where none is given."""
     if moment is None:
         return 0
-    return (moment.astimezone(timezone.utc) - datetime.fromtimestamp(0, timezone.utc)) // timedelta(microseconds=1) * 1000
+    return (moment.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _local(nanoseconds: int) -> Optional[str]:
@@ -204,27 +208,47 @@ class PluginInfo:
     problem: Optional[str]
 
 
-# From the dictionaries of the extension.
+# From the dictionaries of the extension. A list has many of them, and its reader asks for little of each: what a value is made of
+# waits in it until it is.
 
-def _known(cls: type, raw: Dict[str, Any]) -> Dict[str, Any]:
-    names = {each.name for each in fields(cls)}
-    return {key: value for key, value in raw.items() if key in names}
+def _make_lazily(cls: type, **makers: Callable[[Dict[str, Any]], Any]) -> Callable[[Dict[str, Any]], Any]:
+    """Returns what makes a `cls` of a dictionary, each of its fields by a maker, or as it stands there."""
+    for each in fields(cls):
+        makers.setdefault(each.name, operator.itemgetter(each.name))
+        # A default in the class would be taken for the value.
+        if each.name in vars(cls):
+            delattr(cls, each.name)
+
+    def get(self: Any, name: str) -> Any:
+        raw = vars(self).get("_raw")
+        if raw is None or name not in makers:
+            raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+        value = vars(self)[name] = makers[name](raw)
+        return value
+
+    def reduce(self: Any) -> Any:
+        return cls, tuple(getattr(self, each.name) for each in fields(cls))
+
+    def make(raw: Dict[str, Any]) -> Any:
+        out = object.__new__(cls)
+        vars(out)["_raw"] = raw
+        return out
+
+    setattr(cls, "__getattr__", get)
+    setattr(cls, "__reduce__", reduce)
+    return make
 
 
-def step_from(raw: Dict[str, Any]) -> BuildStep:
-    return BuildStep(started=_moment(raw["started_ns"]), ended=_moment(raw["ended_ns"]), **_known(BuildStep, raw))
-
-
-def status_from(raw: Dict[str, Any]) -> BuildStatus:
-    values = _known(BuildStatus, raw)
-    values["steps"] = tuple(step_from(each) for each in raw["steps"])
-    return BuildStatus(
-        time=_local(raw["time_ns"]), changed=_moment(raw["time_ns"]), created=_moment(raw["created_ns"]),
-        started=_moment(raw["started_ns"]), ended=_moment(raw["ended_ns"]), as_of=raw["as_of_ms"] / 1000, **values)
-
-
-def summary_from(raw: Dict[str, Any]) -> BuildSummary:
-    return BuildSummary(raw["runid"], Path(raw["path"]), raw["archived"], tuple(raw["tags"]), status_from(raw["status"]))
+step_from = _make_lazily(
+    BuildStep, started=lambda raw: _moment(raw["started_ns"]), ended=lambda raw: _moment(raw["ended_ns"]))
+status_from = _make_lazily(
+    BuildStatus, time=lambda raw: _local(raw["time_ns"]), changed=lambda raw: _moment(raw["time_ns"]),
+    created=lambda raw: _moment(raw["created_ns"]), started=lambda raw: _moment(raw["started_ns"]),
+    ended=lambda raw: _moment(raw["ended_ns"]), as_of=lambda raw: raw["as_of_ms"] / 1000,
+    steps=lambda raw: tuple(map(step_from, raw["steps"])))
+summary_from = _make_lazily(
+    BuildSummary, path=lambda raw: Path(raw["path"]), tags=lambda raw: tuple(raw["tags"]),
+    status=lambda raw: status_from(raw["status"]))
 
 
 def event_from(raw: Dict[str, Any]) -> BuildEvent:

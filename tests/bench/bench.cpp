@@ -188,8 +188,8 @@ int main(int argc, char **argv)
     const fs::path memory = "/dev/shm/litbuild-bench-" + std::to_string(::getpid());
     try {
         for (const fs::path &folder : {disk, memory}) fs::create_directories(folder);
-        bench_launch(disk, argv[2], "on disk (synced)");
-        bench_launch(memory, argv[2], "on tmpfs");
+        bench_launch(disk, fs::absolute(argv[2]), "on disk (synced)");
+        bench_launch(memory, fs::absolute(argv[2]), "on tmpfs");
         bench_calls();
         bench_commands(disk, argv[3], argv[4]);
     } catch (const std::exception &e) {

@@ -339,7 +339,7 @@ int main(int argc, char **argv)
         return 2;
     }
     try {
-        PeersBench(fs::absolute(argv[1]) / "peers", argv[2], argv[3]).run();
+        PeersBench(fs::absolute(argv[1]) / "peers", fs::absolute(argv[2]), fs::absolute(argv[3])).run();
     } catch (const std::exception &e) {
         std::fprintf(stderr, "litbuild-peers-bench: %s\n", e.what());
         return 1;

@@ -15,7 +15,7 @@ namespace litbuild::detail {
 namespace {
 
 // What is waited for is a disk or a server, not a processor. Below so many each, a thread costs more than it brings.
-constexpr size_t most_threads = 16, each_thread = 8;
+constexpr size_t most_threads = 32, each_thread = 8;
 
 }  // namespace
 

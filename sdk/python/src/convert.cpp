@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <unordered_map>
+
 namespace litbuild::python {
 
 py::str to_python(std::string_view text)
@@ -62,39 +64,63 @@ py::dict dict_of(const Step &step)
 
 }  // namespace
 
-py::dict to_python(const Status &status)
+py::object to_python(const Status &status) { return py::cast(status); }
+
+py::object to_python(const Summary &summary) { return py::cast(summary); }
+
+namespace {
+
+template <class Value>
+using Getter = py::object (*)(const Value &);
+
+const std::unordered_map<std::string_view, Getter<Status>> of_status = {
+    {"state", [](const Status &from) -> py::object { return py::str(name(from.state)); }},
+    {"step", [](const Status &from) -> py::object { return from.current_step ? py::object(to_python(*from.step())) : py::object(py::none()); }},
+    {"time_ns", [](const Status &from) -> py::object { return py::int_(from.time); }},
+    {"created_ns", [](const Status &from) -> py::object { return py::int_(from.created); }},
+    {"started_ns", [](const Status &from) -> py::object { return py::int_(from.started); }},
+    {"ended_ns", [](const Status &from) -> py::object { return py::int_(from.ended); }},
+    {"cursor", [](const Status &from) -> py::object { return py::int_(from.cursor); }},
+    {"exit_code", [](const Status &from) { return or_none(from.exit_code); }},
+    {"signal", [](const Status &from) { return signal_or_none(from.signal); }},
+    {"progress", [](const Status &from) { return or_none(from.progress); }},
+    {"message", [](const Status &from) { return text_or_none(from.message); }},
+    {"error", [](const Status &from) { return text_or_none(from.error); }},
+    {"stopped_by", [](const Status &from) { return text_or_none(from.stopped_by); }},
+    {"reason", [](const Status &from) { return text_or_none(from.reason); }},
+    {"as_of_ms", [](const Status &from) -> py::object { return py::int_(from.as_of.count()); }},
+    {"steps",
+     [](const Status &from) -> py::object {
+         py::list out;
+         for (const Step &step : from.steps) out.append(dict_of(step));
+         return out;
+     }},
+};
+
+const std::unordered_map<std::string_view, Getter<Summary>> of_summary = {
+    {"runid", [](const Summary &from) -> py::object { return py::int_(from.name.runid); }},
+    {"path", [](const Summary &from) -> py::object { return to_python(from.path.native()); }},
+    {"archived", [](const Summary &from) -> py::object { return py::bool_(from.archived); }},
+    {"tags", [](const Summary &from) -> py::object { return to_python(from.tags); }},
+    {"status", [](const Summary &from) -> py::object { return to_python(from.status); }},
+};
+
+template <class Value>
+void define_raw(py::module_ &module, const char *name, const std::unordered_map<std::string_view, Getter<Value>> &items)
 {
-    py::list steps;
-    for (const Step &step : status.steps) steps.append(dict_of(step));
-    py::dict out;
-    out["state"] = name(status.state);
-    out["step"] = status.step() ? py::object(to_python(*status.step())) : py::object(py::none());
-    out["time_ns"] = status.time;
-    out["created_ns"] = status.created;
-    out["started_ns"] = status.started;
-    out["ended_ns"] = status.ended;
-    out["cursor"] = status.cursor;
-    out["exit_code"] = or_none(status.exit_code);
-    out["signal"] = signal_or_none(status.signal);
-    out["progress"] = or_none(status.progress);
-    out["message"] = text_or_none(status.message);
-    out["error"] = text_or_none(status.error);
-    out["stopped_by"] = text_or_none(status.stopped_by);
-    out["reason"] = text_or_none(status.reason);
-    out["as_of_ms"] = status.as_of.count();
-    out["steps"] = steps;
-    return out;
+    py::class_<Value>(module, name, py::module_local()).def("__getitem__", [&items](const Value &self, const std::string &key) {
+        const auto found = items.find(key);
+        if (found == items.end()) throw py::key_error(key);
+        return found->second(self);
+    });
 }
 
-py::dict to_python(const Summary &summary)
+}  // namespace
+
+void define_raw_values(py::module_ &module)
 {
-    py::dict out;
-    out["runid"] = summary.name.runid;
-    out["path"] = to_python(summary.path.native());
-    out["archived"] = summary.archived;
-    out["tags"] = to_python(summary.tags);
-    out["status"] = to_python(summary.status);
-    return out;
+    define_raw(module, "RawStatus", of_status);
+    define_raw(module, "RawSummary", of_summary);
 }
 
 py::dict to_python(const StopResult &result)

@@ -15,8 +15,10 @@ namespace py = pybind11;
 
 py::str to_python(std::string_view text);
 py::list to_python(const std::vector<std::string> &words);
-py::dict to_python(const Status &status);
-py::dict to_python(const Summary &summary);
+/// These two as they are, for a list has many of them: they are asked for an item as a dictionary is.
+py::object to_python(const Status &status);
+py::object to_python(const Summary &summary);
+void define_raw_values(py::module_ &module);
 py::dict to_python(const StopResult &result);
 py::dict to_python(const Event &event);
 py::dict to_python(const BulkResult &result);

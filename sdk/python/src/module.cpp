@@ -221,6 +221,7 @@ PYBIND11_MODULE(_engine, module)
             python::raise_in_python(e);
         }
     });
+    python::define_raw_values(module);
     python::define_engine(module);
     python::define_watch(module);
 }

@@ -208,11 +208,11 @@ class PluginInfo:
     problem: Optional[str]
 
 
-# From the dictionaries of the extension. A list has many of them, and its reader asks for little of each: what a value is made of
-# waits in it until it is.
+# From what the extension gives: dictionaries, or what is asked as one is. A list has many of them, and its reader asks for
+# little of each: what a value is made of waits in it until it is asked for.
 
-def _make_lazily(cls: type, **makers: Callable[[Dict[str, Any]], Any]) -> Callable[[Dict[str, Any]], Any]:
-    """Returns what makes a `cls` of a dictionary, each of its fields by a maker, or as it stands there."""
+def _make_lazily(cls: type, **makers: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns what makes a `cls` of one of them, each field by its maker, or as it stands there."""
     for each in fields(cls):
         makers.setdefault(each.name, operator.itemgetter(each.name))
         # A default in the class would be taken for the value.
@@ -229,7 +229,7 @@ def _make_lazily(cls: type, **makers: Callable[[Dict[str, Any]], Any]) -> Callab
     def reduce(self: Any) -> Any:
         return cls, tuple(getattr(self, each.name) for each in fields(cls))
 
-    def make(raw: Dict[str, Any]) -> Any:
+    def make(raw: Any) -> Any:
         out = object.__new__(cls)
         vars(out)["_raw"] = raw
         return out

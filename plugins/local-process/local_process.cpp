@@ -112,13 +112,21 @@ public:
         return token.text();
     }
 
-    Probe probe(const Call &, const std::string &text) override { return probe(Token::parse(text)); }
+    Probe probe(const Call &, const std::string &text) override
+    {
+        const Token token = Token::parse(text);
+        Probe out = look(token);
+        if (out.life != Life::gone || !is_here(token)) return out;
+        out.left_overs = living(token, Descriptor()).size();
+        if (out.left_overs > 0) out.evidence += "; " + std::to_string(out.left_overs) + " of its processes live on";
+        return out;
+    }
 
     Probe wait(const Call &call, const std::string &text) override
     {
         const Token token = Token::parse(text);
         if (const Descriptor runner = hold_runner(token)) wait_for_end(call, runner, "runner of " + token.uuid);
-        return probe(token);
+        return look(token);
     }
 
     StopReport stop(const Call &call, const std::string &text, const std::string &uuid,
@@ -282,7 +290,8 @@ private:
         return out;
     }
 
-    Probe probe(const Token &token) const
+    /// At its runner alone.
+    Probe look(const Token &token) const
     {
         Probe out;
         if (restarted(token)) {
@@ -300,9 +309,7 @@ private:
             return out;
         }
         out.life = Life::gone;
-        out.left_overs = living(token, Descriptor()).size();
         out.evidence = "its runner (pid " + std::to_string(token.pid) + " on " + token.host_name + ") is gone";
-        if (out.left_overs > 0) out.evidence += "; " + std::to_string(out.left_overs) + " of its processes live on";
         return out;
     }
 

@@ -157,7 +157,7 @@ public:
         for (const auto &[name, words] : programs) {
             std::string command;
             for (const std::string &word : words) command += word + " ";
-            text += "[program:" + name + "]\ncommand=" + command + "\nautostart=false\nautorestart=false\nstartsecs=0\nstopasgroup=true\nkillasgroup=true\n";
+            text += "[program:" + name + "]\ncommand=" + command + "\nautostart=false\nautorestart=false\nstartsecs=0\nstopasgroup=true\nkillasgroup=true\nstdout_logfile=NONE\nstderr_logfile=NONE\n";
             names_.emplace(words, name);
         }
         spill(config_, text);

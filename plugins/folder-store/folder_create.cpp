@@ -61,33 +61,25 @@ int64_t FolderStore::parse_hint(std::string_view text) noexcept
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
-    /// `is_doubtful`: an earlier call may have made the folder, or make it yet.
-    Draft(FolderStore &store, const Call &call, const NewBuild &build, bool is_doubtful)
+    Draft(FolderStore &store, const Call &call, const NewBuild &build)
         : path(name(build)), document(build.team, build.document), store_(store), call_(call), team_(build.team)
     {
+        {
+            const std::lock_guard guard(store.doubts_mutex_);
+            if (!store.making_.insert(path.text()).second)
+                throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
+        }
         try {
-            if (store.fs_->make_dir(call, path)) return;
-            if (is_doubtful) store.fs_->remove_tree(call, path);
-            if (is_doubtful && store.fs_->make_dir(call, path)) return;
-        } catch (const Error &error) {
-            // A file server that has not answered may do it when it is back.
-            if (is_open(error)) doubt();
+            make();
+        } catch (...) {
+            forget();
             throw;
         }
-        throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
     }
     ~Draft()
     {
-        if (published) return;
-        bool is_doubtful = is_taken;
-        try {
-            store_.fs_->remove_tree(afterwards(call_), path);
-        } catch (const Error &error) {
-            // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
-            is_doubtful = is_doubtful || is_open(error);
-        } catch (const std::exception &) {
-        }
-        if (is_doubtful) doubt();
+        if (!published) clear();
+        forget();
     }
     static Path name(const NewBuild &build) { return logs(build.team) / (".new-" + build.uuid + "." + own_mark()); }
     Draft(const Draft &) = delete;
@@ -100,6 +92,39 @@ public:
     int64_t runid = 0;
 
 private:
+    void clear()
+    {
+        bool is_doubtful = is_taken;
+        try {
+            store_.fs_->remove_tree(afterwards(call_), path);
+        } catch (const Error &error) {
+            // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
+            is_doubtful = is_doubtful || is_open(error);
+        } catch (const std::exception &) {
+        }
+        if (is_doubtful) doubt();
+    }
+    void make()
+    {
+        try {
+            // Nobody else makes one of this name: where it is there, an earlier call has left it, or a file server was asked twice
+            // for it, and forgot the first time.
+            for (int i = 0; i < 3; ++i) {
+                if (store_.fs_->make_dir(call_, path)) return;
+                store_.fs_->remove_tree(call_, path);
+            }
+        } catch (const Error &error) {
+            // A file server that has not answered may do it when it is back.
+            if (is_open(error)) doubt();
+            throw;
+        }
+        throw Error(Code::unavailable, path.text() + ": cannot be made and cannot be removed; try again");
+    }
+    void forget()
+    {
+        const std::lock_guard guard(store_.doubts_mutex_);
+        store_.making_.erase(path.text());
+    }
     /// What was to be done may have been done, or be done yet.
     static bool is_open(const Error &error)
     {
@@ -117,7 +142,7 @@ private:
 };
 
 // What earlier calls of this object left, for they were not answered. An entry: the very build is there.
-std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild &build, bool &is_doubtful)
+std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild &build)
 {
     std::vector<Doubt> doubts;
     {
@@ -128,7 +153,6 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
     const Path own = Draft::name(build);
     for (size_t i = 0; i < doubts.size(); ++i) {
         const Doubt &doubt = doubts[i];
-        is_doubtful = is_doubtful || doubt.draft.text() == own.text();
         try {
             fs_->remove_tree(call, doubt.draft);
             for (const Place place : {Place::live, Place::archive})
@@ -147,10 +171,9 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
 Entry FolderStore::create(const Call &call, const NewBuild &build)
 {
     folder::check(build);
-    bool is_doubtful = false;
-    if (const std::optional<Entry> found = settle_doubts(call, build, is_doubtful)) return *found;
+    if (const std::optional<Entry> found = settle_doubts(call, build)) return *found;
     make_team(call, build.team);
-    Draft draft(*this, call, build, is_doubtful);
+    Draft draft(*this, call, build);
     fs_->make_dir(call, draft.path / ".control");
     for (const auto &[name, content] : build.files) {
         call.check(build.team);

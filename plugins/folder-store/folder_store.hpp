@@ -26,6 +26,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <litbuild/store.hpp>
@@ -138,7 +140,7 @@ private:
         BuildName build;        // run id 0: it was not tried
         std::string document;   // of that run id
     };
-    std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build, bool &is_doubtful);
+    std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build);
 
     /// What the clock of a team's file system showed, and when.
     struct Reading {
@@ -150,6 +152,7 @@ private:
     std::unique_ptr<Fs> fs_;
     std::mutex doubts_mutex_;
     std::vector<Doubt> doubts_;
+    std::set<std::string> making_;   // drafts of calls under way
     std::mutex clocks_mutex_;
     std::map<std::string, Reading> clocks_;
 };

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <folder-store/owner.hpp>
 #include <folder-store/tag_list.hpp>
 
 #include "folder_fixture.hpp"
@@ -416,6 +417,19 @@ BOOST_AUTO_TEST_CASE(a_lost_reply_is_settled_by_looking)
     BOOST_TEST(f.store.archive(Call(), {"contoso", 1}).archived);
     BOOST_TEST(!f.store.restore(Call(), {"contoso", 1}).archived);
     BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "1");
+}
+
+BOOST_AUTO_TEST_CASE(a_draft_that_a_server_made_and_forgot_is_made_anew)
+{
+    FaultyStore f;
+    // As where the first request was done, its answer lost, and the second one is told that it is there.
+    const NewBuild build = new_build("contoso", 1);
+    spill(f.logs / (".new-" + build.uuid + "." + folder::own_mark()) / "half", "of an earlier call");
+    BOOST_TEST(f.store.create(Call(), build).runid == 1);
+    BOOST_TEST(!fs::exists(f.logs / "1/half"));
+    BOOST_TEST(f.store.create(Call(), new_build("contoso", 2)).runid == 2);
+    for (const auto &item : fs::directory_iterator(f.logs))
+        BOOST_TEST(!item.path().filename().string().starts_with(".new-"));
 }
 
 BOOST_AUTO_TEST_CASE(a_failed_creation_leaves_nothing)

@@ -56,7 +56,10 @@ inline void put_line(const std::string &line)
 inline std::string quoted(const std::string &text)
 {
     std::string out = "\"";
-    for (const char c : text) out += (c == '"' || c == '\\' ? std::string("\\") : std::string()) + c;
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+    }
     return out + "\"";
 }
 

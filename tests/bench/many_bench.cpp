@@ -1,6 +1,6 @@
 // Builds that run at once under one engine: how fast they are launched, what they cost while they wait, how long their list
 // takes, and stopping all. One run, by turns, medians of five.
-//     litbuild-many-bench FOLDER [BUILDS...]     default: 10 100 1000
+//     litbuild-many-bench FOLDER [BUILDS...]     default: 1 10 100 1000
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -93,11 +93,15 @@ std::optional<Milliseconds> bare_kill(size_t count)
     static int number = 0;
     const std::string unified = figures::mount_of("cgroup2", "");
     std::vector<std::string> groups;
+    for (size_t i = 0; i < count && !unified.empty(); ++i) {
+        groups.push_back(unified + "/litbuild-bench-" + std::to_string(::getpid()) + "." + std::to_string(++number));
+        if (Cgroup::make(groups.back()) && Cgroup::open(groups.back()).can_kill()) continue;
+        for (const std::string &group : groups) Cgroup::open(group).remove();
+        return std::nullopt;
+    }
+    if (groups.empty()) return std::nullopt;
     std::vector<pid_t> pids;
-    for (size_t i = 0; i < count; ++i) {
-        const std::string group = unified + "/litbuild-bench-" + std::to_string(::getpid()) + "." + std::to_string(++number);
-        if (unified.empty() || !Cgroup::make(group) || !Cgroup::open(group).can_kill()) return std::nullopt;
-        groups.push_back(group);
+    for (const std::string &group : groups) {
         pids.push_back(spawn({"/bin/sh", "-c", "echo 0 >\"$0/cgroup.procs\"; sleep 600; :", group.c_str()}));
     }
     for (const std::string &group : groups)
@@ -113,11 +117,11 @@ std::optional<Milliseconds> bare_kill(size_t count)
     return took;
 }
 
-void read_statuses(const Builds &builds)
+void read_all(const std::vector<std::string> &files)
 {
     char buffer[4096];
-    for (const Build &build : builds) {
-        const int fd = ::open((build.path() / "status.json").c_str(), O_RDONLY | O_CLOEXEC);
+    for (const std::string &file : files) {
+        const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
         while (::read(fd, buffer, sizeof buffer) > 0) {
         }
         ::close(fd);
@@ -158,7 +162,9 @@ void bench(const fs::path &place, size_t count)
         listed.push_back(time_of([&] {
             if (engine.list(team, {.state = State::running}).size() != count) throw std::runtime_error("not all are running");
         }));
-        read.push_back(time_of([&] { read_statuses(builds); }));
+        std::vector<std::string> files;
+        for (const Build &build : builds) files.push_back(build.path() / "status.json");
+        read.push_back(time_of([&] { read_all(files); }));
         stopped.push_back(time_of([&] { stop_all(engine, count); }));
         if (const auto took = bare_kill(count)) killed.push_back(*took);
         fs::remove_all(root / team);

@@ -57,10 +57,12 @@ std::string slurp(const fs::path &file)
 void spill(const fs::path &file, const std::string &text) { std::ofstream(file) << text; }
 
 /// What it printed.
-std::string run(const Words &words, const fs::path &output)
+std::string run(const Words &words, const fs::path &output, const std::function<void()> &meanwhile = {})
 {
     int status = 0;
-    ::waitpid(start(words, output), &status, 0);
+    const pid_t pid = start(words, output);
+    if (meanwhile) meanwhile();
+    ::waitpid(pid, &status, 0);
     const std::string said = slurp(output);
     if (status != 0) throw std::runtime_error(words[0] + " " + (words.size() > 1 ? words[1] : "") + ": " + said);
     return said;
@@ -81,7 +83,10 @@ public:
     ~Daemon()
     {
         ::kill(pid_, SIGTERM);
-        for (int i = 0; i < 500 && ::waitpid(pid_, nullptr, WNOHANG) == 0; ++i) pause_a_little();
+        for (int i = 0; i < 500; ++i) {
+            if (::waitpid(pid_, nullptr, WNOHANG) != 0) return;
+            pause_a_little();
+        }
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
     }
@@ -97,23 +102,23 @@ class Peer {
 public:
     explicit Peer(fs::path box) : box_(std::move(box)) { fs::create_directories(box_); }
     virtual ~Peer() = default;
-    /// Returns what it is called by from then on.
-    virtual std::string launch(const Words &command) = 0;
+    /// Returns what it is called by from then on. `meanwhile` is done between the start of the peer's command and its end.
+    virtual std::string launch(const Words &command, const std::function<void()> &meanwhile) = 0;
     virtual void stop(const std::string &job) = 0;
 
 protected:
-    std::string run(const Words &words) const { return ::run(words, box_ / "said"); }
+    std::string run(const Words &words, const std::function<void()> &meanwhile = {}) const { return ::run(words, box_ / "said", meanwhile); }
     const fs::path box_;
 };
 
 class Litbuild final : public Peer {
 public:
     Litbuild(const fs::path &box, std::string program) : Peer(box), program_(std::move(program)) {}
-    std::string launch(const Words &command) override
+    std::string launch(const Words &command, const std::function<void()> &meanwhile) override
     {
         Words words = {program_, "--root", box_, "launch", "peers", "--"};
         words.insert(words.end(), command.begin(), command.end());
-        const std::string said = run(words);
+        const std::string said = run(words, meanwhile);
         return said.substr(0, said.find('\n'));
     }
     void stop(const std::string &job) override { run({program_, "--root", box_, "stop", "peers", job}); }
@@ -130,11 +135,11 @@ public:
         run({"tsp", "-S", "16"});
     }
     ~TaskSpooler() override { ::waitpid(start({"tsp", "-K"}, box_ / "said"), nullptr, 0); }
-    std::string launch(const Words &command) override
+    std::string launch(const Words &command, const std::function<void()> &meanwhile) override
     {
         Words words = {"tsp", "-n"};
         words.insert(words.end(), command.begin(), command.end());
-        run(words);
+        run(words, meanwhile);
         // It is printed by a process that outlives the command; they are numbered from 0.
         return std::to_string(next_++);
     }
@@ -164,9 +169,9 @@ public:
         daemon_ = std::make_unique<Daemon>(Words{"supervisord", "-c", config_}, box_ / "daemon");
         await("supervisord", [&] { return fs::exists(socket); });
     }
-    std::string launch(const Words &command) override
+    std::string launch(const Words &command, const std::function<void()> &meanwhile) override
     {
-        run({"supervisorctl", "-c", config_, "start", names_.at(command)});
+        run({"supervisorctl", "-c", config_, "start", names_.at(command)}, meanwhile);
         return names_.at(command);
     }
     void stop(const std::string &job) override { run({"supervisorctl", "-c", config_, "stop", job}); }
@@ -202,13 +207,13 @@ public:
             return slurp(box_ / "said").starts_with("idle");
         });
     }
-    std::string launch(const Words &command) override
+    std::string launch(const Words &command, const std::function<void()> &meanwhile) override
     {
         Words words = {"sbatch", "--parsable", "-o", "/dev/null", "--wrap"};
         std::string line;
         for (const std::string &word : command) line += word + " ";
         words.push_back(line);
-        const std::string said = run(words);
+        const std::string said = run(words, meanwhile);
         return said.substr(0, said.find('\n'));
     }
     void stop(const std::string &job) override { run({"scancel", job}); }
@@ -246,7 +251,7 @@ public:
         }
         int left = 0;
         for (const pid_t pid : litbuild::linux_::numbers_in("/proc"))
-            if (litbuild::linux_::command_of(pid).find(fifo_.string()) != std::string::npos && ::kill(pid, SIGKILL) == 0) ++left;
+            if (slurp("/proc/" + std::to_string(pid) + "/cmdline").find(fifo_.string()) != std::string::npos && ::kill(pid, SIGKILL) == 0) ++left;
         return left;
     }
 
@@ -276,12 +281,24 @@ public:
     void run()
     {
         for (int i = 0; i < rounds; ++i)
-            for (auto &[name, peer] : peers_) measure(*peer, times_[name]);
+            for (auto &[name, peer] : peers_) {
+                Times &times = times_[name];
+                try {
+                    if (times.why_not.empty()) measure(*peer, times);
+                } catch (const std::exception &e) {
+                    if (name == "litbuild") throw;
+                    times.why_not = e.what();
+                }
+            }
         const Times &ours = times_.at("litbuild");
         if (ours.left > 0) throw std::runtime_error("litbuild left " + std::to_string(ours.left) + " processes");
         for (const auto &[name, peer] : peers_) {
             if (name == "litbuild") continue;
             const Times &theirs = times_.at(name);
+            if (!theirs.why_not.empty()) {
+                figures::skip(name, theirs.why_not);
+                continue;
+            }
             figures::tell({"launched by command", figures::median(ours.launched), name, figures::median(theirs.launched)});
             if (theirs.left == 0) figures::tell({"a hundred processes stopped by command", figures::median(ours.stopped), name, figures::median(theirs.stopped)});
             else figures::tell({"of a hundred processes live on after stop", 0, name, static_cast<double>(theirs.left), "processes"});
@@ -304,16 +321,16 @@ private:
     {
         {
             const Held held(box_ / "one");
-            times.launched.push_back(figures::time_of([&] {
-                job_ = peer.launch(one_);
+            const auto begin = Clock::now();
+            job_ = peer.launch(one_, [&] {
                 held.await_all();
-            }));
+                times.launched.push_back(figures::since(begin));
+            });
             peer.stop(job_);
             held.await_none();
         }
         const Held held(box_ / "many");
-        job_ = peer.launch(many_);
-        held.await_all();
+        job_ = peer.launch(many_, [&] { held.await_all(); });
         pause_a_little();
         int left = 0;
         times.stopped.push_back(figures::time_of([&] {

@@ -64,7 +64,12 @@ private:
     }
 
     void path(const Name &name, std::filesystem::path &out) const override { roll_.path(name, out); }
-    Summary read_again(const Name &name) const override { return read(name).summary; }
+    Summary read_again(const Name &name) const override
+    {
+        Read found = read(name);
+        if (found.outcome == Outcome::gone) found.summary.status.error = to_string(found.summary.name) + ": is gone";
+        return std::move(found.summary);
+    }
     const std::string &team() const noexcept override { return team_; }
 
     void tell_names()

@@ -70,9 +70,10 @@ fs::path find_runner(const fs::path &wanted)
 
 fs::path usual_plugins()
 {
-    const fs::path library = library_folder();
-    const fs::path beside = library.empty() ? (program_folder() / LITBUILD_PLUGINS_FROM_PROGRAM).lexically_normal()
-                                            : library / "litbuild/plugins";
+    fs::path beside;
+    if (const fs::path library = library_folder(); !library.empty()) beside = library / "litbuild/plugins";
+    else if (const fs::path program = program_folder(); !program.empty())
+        beside = (program / LITBUILD_PLUGINS_FROM_PROGRAM).lexically_normal();
     std::error_code error;
     return fs::is_directory(beside, error) ? beside : fs::path(LITBUILD_INSTALL_PLUGINS);
 }

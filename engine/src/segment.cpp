@@ -121,7 +121,7 @@ void Record::fill(Summary &summary) const
     status.ended = head.ended;
     status.cursor = head.cursor;
     status.current_step.reset();
-    if (head.current_step >= 0) status.current_step = static_cast<size_t>(head.current_step);
+    if (head.current_step >= 0 && head.current_step < head.steps) status.current_step = static_cast<size_t>(head.current_step);
     status.exit_code = exit_of(head.exit_code);
     status.signal = head.signal;
     status.progress = progress_of(head.progress);

@@ -91,9 +91,11 @@ std::optional<std::string> wait_for_token(const Core &core, const Call &call, co
 /// Its runner has heard of the request and ended: it speaks its last word when nobody else is left, so nobody need be looked for.
 bool has_obeyed(const Core &core, const Call &call, const BuildName &build, const std::string &token)
 {
-    if (!is_terminal(core.told_status(core.bounded(Call()), build).state)) return false;
     try {
-        return core.processes->wait(call.at_most(std::chrono::seconds(5)), token).life == Life::gone;
+        // A verdict is an engine's word, which knows less.
+        if (!is_terminal(core.told_status(call, build).state) || core.control(call, build, detail::control::verdict)) return false;
+        const Probe probe = core.processes->wait(call.at_most(std::chrono::seconds(5)), token);
+        return probe.life == Life::gone && probe.left_overs == 0;
     } catch (const Error &) {
         return false;
     }

@@ -93,8 +93,10 @@ public:
                 const std::optional<Api::Ended> ended = api_.wait(call, found->id);
                 if (!ended) break;
                 out = look(call, token);
-                if (ended->exit_code) tidy(*found, *ended->exit_code);
             }
+            if (out.life == Life::gone)
+                if (const std::optional<Container> found = find(call, token); found && found->is_ended() && !was_started_again(token, *found))
+                    tidy(*found, found->exit_code);
             return out;
         } catch (const Unreachable &e) {
             // Whether the build has ended stands in its folder, and who waits looks there.

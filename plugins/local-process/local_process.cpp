@@ -115,18 +115,16 @@ public:
     Probe probe(const Call &, const std::string &text) override
     {
         const Token token = Token::parse(text);
-        Probe out = look(token);
-        if (out.life != Life::gone || !is_here(token)) return out;
-        out.left_overs = living(token, Descriptor()).size();
-        if (out.left_overs > 0) out.evidence += "; " + std::to_string(out.left_overs) + " of its processes live on";
-        return out;
+        return with_left_overs(token, look(token));
     }
 
     Probe wait(const Call &call, const std::string &text) override
     {
         const Token token = Token::parse(text);
         if (const Descriptor runner = hold_runner(token)) wait_for_end(call, runner, "runner of " + token.uuid);
-        return look(token);
+        // As at the end of a stop: a runner removes the group only when nobody is in it.
+        const bool tidy = !token.cgroup.empty() && ::access(token.cgroup.c_str(), F_OK) != 0 && errno == ENOENT;
+        return tidy ? look(token) : with_left_overs(token, look(token));
     }
 
     StopReport stop(const Call &call, const std::string &text, const std::string &uuid,
@@ -310,6 +308,14 @@ private:
         }
         out.life = Life::gone;
         out.evidence = "its runner (pid " + std::to_string(token.pid) + " on " + token.host_name + ") is gone";
+        return out;
+    }
+
+    Probe with_left_overs(const Token &token, Probe out) const
+    {
+        if (out.life != Life::gone || !is_here(token)) return out;
+        out.left_overs = living(token, Descriptor()).size();
+        if (out.left_overs > 0) out.evidence += "; " + std::to_string(out.left_overs) + " of its processes live on";
         return out;
     }
 

@@ -1,6 +1,7 @@
 #include "token.hpp"
 
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <litbuild/linux/proc.hpp>
 #include <litbuild/token_lines.hpp>
@@ -20,12 +21,19 @@ Token Token::of_this_host()
     utsname names{};
     ::uname(&names);
     out.host_name = names.nodename;
+    // What is only out of reach for a moment must not be taken for another host.
+    const auto needed = [](bool is_read, const char *file) {
+        if (!is_read) throw litbuild::os_error(file, "tell this host by it", errno);
+    };
     out.host = litbuild::linux_::line_of("/etc/machine-id");
+    needed(!out.host.empty() || ::access("/etc/machine-id", R_OK) != 0 || litbuild::linux_::slurp("/etc/machine-id"), "/etc/machine-id");
     if (out.host.empty()) out.host = out.host_name;
     out.boot = litbuild::linux_::boot_id();
+    needed(!out.boot.empty(), "/proc/sys/kernel/random/boot_id");
     char space[64];
     const ssize_t size = ::readlink("/proc/self/ns/pid", space, sizeof space);
-    if (size > 0) out.pid_namespace.assign(space, static_cast<size_t>(size));
+    needed(size > 0, "/proc/self/ns/pid");
+    out.pid_namespace.assign(space, static_cast<size_t>(size));
     return out;
 }
 

@@ -27,7 +27,7 @@ struct Token {
     uint64_t surroundings = 0;  ///< linux_::surroundings_of the runner
     uid_t user = 0;             ///< of the runner
 
-    /// Everything but pid and start.
+    /// Everything but pid and start. Throws where this host cannot be told.
     static Token of_this_host();
     /// Throws litbuild::Error(Code::corrupt): not a token of this plugin.
     static Token parse(const std::string &text);

@@ -1,5 +1,6 @@
 """The package lit.sdk.data.build, as its users meet it."""
 
+import copy
 import dataclasses
 import os
 import pathlib
@@ -8,7 +9,7 @@ import signal
 import tempfile
 import threading
 import unittest
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import lit.sdk.data.build as builds
 from lit.sdk.data.build import Build
@@ -131,6 +132,9 @@ class PackageTest(unittest.TestCase):
         self.assertEqual((summary.runid, summary.path, summary.tags), (1, build.path, ("b",)))
         # Before anything was asked of it, too.
         self.assertEqual(pickle.loads(pickle.dumps(builds.list_builds("contoso")[0])), summary)
+        self.assertEqual(copy.deepcopy(builds.list_builds("contoso")[0]), summary)
+        self.assertEqual(builds.get_builds("contoso", since=datetime.max), [])
+        self.assertEqual(len(builds.get_builds("contoso", since=datetime.min)), 1)
         self.assertEqual(dataclasses.replace(summary.status, step="x").step, "x")
         self.assertEqual([step.state for step in summary.status.steps], ["complete"])
         self.assertEqual(builds.BuildStatus("t", "complete", None).steps, ())

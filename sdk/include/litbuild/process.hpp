@@ -118,8 +118,7 @@ public:
     /// the launching process died before there was one; then `uuid` alone tells what may be left of the launch.
     virtual StopReport stop(const Call &call, const std::string &token, const std::string &uuid,
                             std::span<const StopStep> plan) = 0;
-    /// Waits until the command has ended or the deadline has passed; then as probe(), but that nobody need be looked for who
-    /// lives on (Probe::left_overs).
+    /// Waits until the command has ended or the deadline has passed; then as probe().
     virtual Probe wait(const Call &call, const std::string &token) = 0;
 
     /// What it holds of a team's launches, or of all (empty), in any order, whatever engine and root they are of.

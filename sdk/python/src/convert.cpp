@@ -75,7 +75,7 @@ using Getter = py::object (*)(const Value &);
 
 const std::unordered_map<std::string_view, Getter<Status>> of_status = {
     {"state", [](const Status &from) -> py::object { return py::str(name(from.state)); }},
-    {"step", [](const Status &from) -> py::object { return from.current_step ? py::object(to_python(*from.step())) : py::object(py::none()); }},
+    {"step", [](const Status &from) { return text_or_none(from.step().value_or("")); }},
     {"time_ns", [](const Status &from) -> py::object { return py::int_(from.time); }},
     {"created_ns", [](const Status &from) -> py::object { return py::int_(from.created); }},
     {"started_ns", [](const Status &from) -> py::object { return py::int_(from.started); }},

@@ -28,7 +28,12 @@ def nanoseconds(moment: Optional[datetime]) -> int:
     """As the engine counts them, since 1970; 0 where none is given."""
     if moment is None:
         return 0
-    return (moment.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1) * 1000
+    try:
+        since = (moment.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (OverflowError, ValueError):
+        # At an end of what Python counts.
+        since = 0 if moment.year < 1970 else 2 ** 63
+    return min(max(since, 1), 2 ** 63 - 1)
 
 
 def _local(nanoseconds: int) -> Optional[str]:
@@ -226,8 +231,10 @@ def _make_lazily(cls: type, **makers: Callable[[Any], Any]) -> Callable[[Any], A
         value = vars(self)[name] = makers[name](raw)
         return value
 
-    def reduce(self: Any) -> Any:
-        return cls, tuple(getattr(self, each.name) for each in fields(cls))
+    def get_state(self: Any) -> Dict[str, Any]:
+        for each in fields(self):
+            getattr(self, each.name)
+        return {key: value for key, value in vars(self).items() if key != "_raw"}
 
     def make(raw: Any) -> Any:
         out = object.__new__(cls)
@@ -235,7 +242,7 @@ def _make_lazily(cls: type, **makers: Callable[[Any], Any]) -> Callable[[Any], A
         return out
 
     setattr(cls, "__getattr__", get)
-    setattr(cls, "__reduce__", reduce)
+    setattr(cls, "__getstate__", get_state)
     return make
 
 

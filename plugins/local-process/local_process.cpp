@@ -122,9 +122,7 @@ public:
     {
         const Token token = Token::parse(text);
         if (const Descriptor runner = hold_runner(token)) wait_for_end(call, runner, "runner of " + token.uuid);
-        // As at the end of a stop: a runner removes the group only when nobody is in it.
-        const bool tidy = !token.cgroup.empty() && ::access(token.cgroup.c_str(), F_OK) != 0 && errno == ENOENT;
-        return tidy ? look(token) : with_left_overs(token, look(token));
+        return is_group_gone(token) ? look(token) : with_left_overs(token, look(token));
     }
 
     StopReport stop(const Call &call, const std::string &text, const std::string &uuid,
@@ -146,8 +144,7 @@ public:
         Descriptor runner = hold_runner(token);
         const bool was_running = static_cast<bool>(runner);
         const bool answered = !runner || ask(call.at_most(patience), runner, uuid);
-        // A runner removes the group only when it is empty; then nobody need be looked for all over the host.
-        const bool tidy = was_running && answered && !token.cgroup.empty() && ::access(token.cgroup.c_str(), F_OK) != 0;
+        const bool tidy = was_running && answered && is_group_gone(token);
         if (!tidy && (!answered || !living_for_certain(token, Descriptor()).empty())) {
             finish(call, token, runner, plan, report);
         } else {
@@ -245,6 +242,12 @@ private:
         if (token.cgroup.empty()) return Cgroup();
         Cgroup group = Cgroup::open(token.cgroup);
         return group && group.inode() == token.cgroup_inode ? std::move(group) : Cgroup();
+    }
+
+    /// A runner that ends by itself removes the group when nobody is in it; then nobody need be looked for all over the host.
+    static bool is_group_gone(const Token &token)
+    {
+        return !token.cgroup.empty() && ::access(token.cgroup.c_str(), F_OK) != 0 && errno == ENOENT;
     }
 
     /// Stands for the token of a launch that died before it had one: the groups by their name, everybody else by the mark.

@@ -25,8 +25,9 @@ Token Token::of_this_host()
     const auto needed = [](bool is_read, const char *file) {
         if (!is_read) throw litbuild::os_error(file, "tell this host by it", errno);
     };
+    errno = 0;
     out.host = litbuild::linux_::line_of("/etc/machine-id");
-    needed(!out.host.empty() || ::access("/etc/machine-id", R_OK) != 0 || litbuild::linux_::slurp("/etc/machine-id"), "/etc/machine-id");
+    needed(!out.host.empty() || errno == 0 || errno == ENOENT || errno == EACCES, "/etc/machine-id");
     if (out.host.empty()) out.host = out.host_name;
     out.boot = litbuild::linux_::boot_id();
     needed(!out.boot.empty(), "/proc/sys/kernel/random/boot_id");

@@ -28,11 +28,11 @@ def took(body):
     return (time.perf_counter() - begin) * 1000
 
 
-def tell(what, our_times, their_times, line="", size=0):
-    figure = {"what": what, "ours": statistics.median(our_times), "other": NAME, "theirs": statistics.median(their_times),
-              "unit": "ms", "line": line, "size": size}
-    print(f"{what:<58} {figure['ours']:10.2f} ms       {NAME:<50} {figure['theirs']:10.2f} ms       ratio {figure['ours'] / figure['theirs']:6.2f}",
-          flush=True)
+def tell(what, our_values, their_values, line="", size=0, unit="ms"):
+    figure = {"what": what, "ours": statistics.median(our_values), "other": NAME, "theirs": statistics.median(their_values),
+              "unit": unit, "line": line, "size": size}
+    print(f"{what:<58} {figure['ours']:10.2f} {unit:<8} {NAME:<50} {figure['theirs']:10.2f} {unit:<8} ratio "
+          f"{figure['ours'] / figure['theirs']:6.2f}", flush=True)
     if os.environ.get("LITBUILD_FIGURES"):
         with open(os.environ["LITBUILD_FIGURES"], "a") as file:
             file.write(json.dumps(figure) + "\n")
@@ -132,7 +132,7 @@ def bench_processes(root, held_tree):
     if left == 0:
         tell("Python: stop of a hundred processes", *stopped)
     else:
-        print(f"Python: of a hundred processes {left} live on after stop of {NAME}; ours: 0, in {statistics.median(stopped[0]):.1f} ms")
+        tell("Python: of a hundred processes live on after stop", [0], [left], unit="processes")
 
 
 def main():

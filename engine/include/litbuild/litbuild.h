@@ -128,8 +128,8 @@ typedef int (*litbuild_change_fn)(void *ctx, const litbuild_change *);
 /* --------------------------------------------------------------------------------------------------------- teams */
 
 LITBUILD_EXPORT int32_t litbuild_teams(const litbuild_engine *, const lb_call *, lb_text_fn, void *ctx, lb_error *);
-/* A team's builds, the newest first. LB_NOT_FOUND: no such team. The time that the receiver takes
- * counts; LB_TIMEOUT: those that were told are the newest. */
+/* A team's builds, the newest first. The receiver's time counts against the deadline. LB_NOT_FOUND: no such team.
+ * LB_TIMEOUT: not all were told; those that were are the newest. */
 LITBUILD_EXPORT int32_t litbuild_list(const litbuild_engine *, const lb_call *, lb_str team, const litbuild_filter *,
                                       litbuild_summary_fn, void *ctx, lb_error *);
 /* A new build, running; `spec` is a JSON object, see Engine::launch. LB_INVALID: it makes no sense; no build was made. */

@@ -245,9 +245,26 @@ std::optional<LeaseFolder::File> Leases::link_own(const Call &call, LeaseFolder 
 
 bool Leases::is_held(const Call &call, Handle held)
 {
+    bool is_due = false;
+    uint64_t sequence = 0;
     {
         const std::lock_guard guard(mutex_);
-        if (held->is_lost || Clock::now() - held->renewed > lease_) return false;
+        if (held->is_lost) return false;
+        is_due = Clock::now() - held->renewed > lease_;
+        if (is_due) sequence = ++held->sequence;
+    }
+    if (is_due) {
+        // A server that was away let nobody write anew, nor take away. Written anew it is young again: who found it too old
+        // before sees that, and gives it back.
+        const Clock::time_point begun = Clock::now();
+        try {
+            held->folder->renew(call, held->file, held->name, text_of(held->token, sequence));
+        } catch (const Refusal &refusal) {
+            if (refusal.number == ENOENT || refusal.number == ESTALE) return false;
+            throw;
+        }
+        const std::lock_guard guard(mutex_);
+        held->renewed = begun;
     }
     const std::optional<LeaseFolder::File> found = held->folder->look(call, held->name);
     return found && found->inode == held->file.inode;

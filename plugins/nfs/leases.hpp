@@ -4,8 +4,9 @@
 // is one. Its text tells who holds it; its holder writes it anew every third of the lease, and so gives it a new time on the
 // server's clock. It is taken away from a holder that is known to be gone (a process of this host), or whose file was seen to
 // stay as it is for the whole lease by the observer's own clock, or is older than four leases by the server's. So no two
-// hosts' clocks are ever compared. Whoever was stopped for longer than the lease has lost it, and looks before he changes
-// what it protects.
+// hosts' clocks are ever compared. Who heard nothing of his own for the whole lease, for he or the server stood still, writes
+// it anew and looks whether it is still his, before he changes what it protects.
+
 #pragma once
 
 #include <condition_variable>
@@ -50,7 +51,7 @@ public:
     /// Call::check does, with `object`, and Refusal. Code::corrupt: what has the name is no regular file.
     Handle take(const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder, std::string_view name,
                 const std::string &object);
-    /// Whether it was not taken away; costs a request.
+    /// Whether it was not taken away; costs a request, and one more where nothing was heard of it for the whole lease.
     bool is_held(const Call &call, Handle held);
     /// What cannot be removed now is known to be of nobody: this process, or in time others, take it away.
     void release(const Call &call, Handle held) noexcept;

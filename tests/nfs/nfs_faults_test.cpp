@@ -336,6 +336,32 @@ BOOST_AUTO_TEST_CASE(a_lock_goes_with_its_holder)
     }
 }
 
+// A server that was away for longer than the lease let nobody take the lock; where it is gone all the same, that is seen.
+BOOST_AUTO_TEST_CASE(a_lock_outlives_a_server_that_was_away)
+{
+    if (!can_serve("a_lock_outlives_a_server_that_was_away")) return;
+    constexpr milliseconds lease(300);
+    Room room;
+    for (const bool is_taken : {false, true}) {
+        Room::Root root = room.root();
+        root.store->create(Call(), new_build("contoso", 1));
+        const folder::Path tags = folder::Path() / "contoso" / "logs" / "1" / "tags";
+        const auto own = way_in(room, root.path, false, lease);
+        const std::string why = failure([&] {
+            own->edit_file(Call::within(seconds(30)), tags, folder::Durable::yes, [&](std::string_view) {
+                room.ganesha.freeze();
+                std::this_thread::sleep_for(3 * lease);
+                if (is_taken) fs::remove(root.logs() / "1/.tags.lease");
+                room.ganesha.thaw();
+                return std::string("mine\n");
+            });
+        });
+        if (is_taken) BOOST_TEST(why.find(": its lock was taken away") != std::string::npos, why);
+        else BOOST_TEST(why == "nothing thrown", why);
+        BOOST_TEST(fs::exists(root.logs() / "1/tags") == !is_taken);
+    }
+}
+
 // Edits from all ways in at once: none is lost.
 BOOST_AUTO_TEST_CASE(edits_of_one_file_exclude_each_other)
 {

@@ -10,9 +10,15 @@
 
 #include <litbuild/process.hpp>
 
-#include "http.hpp"
+#include <service/http.hpp>
 
 namespace container {
+
+using service::Answer;
+using service::Endpoint;
+using service::Http;
+using service::Unreachable;
+using service::Verb;
 
 /// The engine did answer, and said no; its own sentence is in the error's.
 class Refusal final : public litbuild::Error {

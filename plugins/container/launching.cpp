@@ -9,6 +9,8 @@
 
 #include <litbuild/linux/proc.hpp>
 
+#include <service/claim.hpp>
+
 #include "policy.hpp"
 
 namespace container {
@@ -19,7 +21,6 @@ using litbuild::Code;
 using litbuild::Error;
 using litbuild::LaunchSpec;
 using litbuild::quote;
-using litbuild::linux_::Descriptor;
 using namespace std::chrono_literals;
 
 std::string owner_of(const Container &container)
@@ -145,20 +146,6 @@ json::object creation(const Settings &settings, const Choice &choice, const Laun
             {"HostConfig", host}};
 }
 
-/// Whoever creates `.control/runner` is the build's runner, and there is only one. Where this is, none will ever be.
-enum class Claim { ours, runners };
-Claim claim(const LaunchSpec &spec)
-{
-    const std::string control = spec.folder + "/.control";
-    ::mkdir(control.c_str(), 0777);
-    const Descriptor file(::open((control + "/runner").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
-    if (!file && errno != EEXIST) throw litbuild::os_error(to_string(spec.build), "keep its runner from starting", errno);
-    if (!file) return Claim::runners;
-    constexpr std::string_view word = "none: the launch was given up\n";
-    (void)!::write(file.get(), word.data(), word.size());
-    return Claim::ours;
-}
-
 class Launch {
 public:
     Launch(const Call &call, const Api &api, const Settings &settings, const LaunchSpec &spec)
@@ -281,7 +268,7 @@ private:
     /// Something went wrong behind the start. Returns where the runner is at work after all; else sees to it that it never is.
     void settle(const Error &why)
     {
-        if (claim(spec_) == Claim::ours) {
+        if (service::claim(spec_) == service::Claim::ours) {
             forget(token_.id);
             throw Error(why.code(), why.what(), why.os_errno());
         }

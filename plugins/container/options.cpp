@@ -1,12 +1,9 @@
 #include "options.hpp"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include <litbuild/linux/proc.hpp>
+#include <service/fields.hpp>
 
-#include "fields.hpp"
 #include "policy.hpp"
 
 namespace container {
@@ -15,29 +12,13 @@ namespace json = boost::json;
 using litbuild::Code;
 using litbuild::Error;
 using litbuild::quote;
+using service::check_path;
+using service::Endpoint;
+using service::environment_of;
+using service::Fields;
+using service::parse;
 
 namespace {
-
-json::value parse(std::string_view text, const std::string &where)
-{
-    boost::system::error_code error;
-    json::value out = json::parse(text.empty() ? "{}" : text, error);
-    if (error) throw Error(Code::invalid, where + ": is not JSON: " + error.message());
-    return out;
-}
-
-/// Absolute, and no part of it leads elsewhere.
-void check_path(const Fields &in, const std::string &path, const char *what)
-{
-    if (!path.starts_with('/')) in.fail(std::string(what) + " " + quote(path) + " is no absolute path");
-    for (size_t at = 0; at < path.size();) {
-        const size_t end = std::min(path.find('/', at), path.size());
-        const std::string part = path.substr(at, end - at);
-        if (part.empty() && at > 0) in.fail(std::string(what) + " " + quote(path) + " contains an empty part");
-        if (part == "." || part == "..") in.fail(std::string(what) + " " + quote(path) + " contains " + quote(part));
-        at = end + 1;
-    }
-}
 
 Mount mount_of(const json::value &value, const std::string &where)
 {
@@ -57,34 +38,6 @@ std::vector<Mount> mounts_of(const Fields &in, const char *key)
     if (!found) return out;
     if (!found->is_array()) in.fail(quote(key) + " must be a list");
     for (const json::value &each : found->as_array()) out.push_back(mount_of(each, in.where() + ": " + key));
-    return out;
-}
-
-std::map<std::string, Value> environment_of(const Fields &in)
-{
-    std::map<std::string, Value> out;
-    const json::value *found = in.find("environment");
-    if (!found) return out;
-    const Fields variables(*found, in.where() + ": environment");
-    for (const auto &each : variables.object()) {
-        const std::string name(each.key());
-        if (name.empty() || name.find_first_of(std::string_view("=\0\n", 3)) != std::string::npos)
-            variables.fail(quote(name) + " is no name of a variable");
-        if (name.starts_with("LITBUILD_")) variables.fail(quote(name) + " is litbuild's own");
-        if (each.value().is_string()) {
-            out[name] = {Value::From::plain, std::string(each.value().as_string())};
-            continue;
-        }
-        const Fields from(each.value(), variables.where() + ": " + quote(name));
-        from.allow({"file", "variable"});
-        if (from.object().size() != 1) from.fail(R"(must be a text, {"file": PATH} or {"variable": NAME})");
-        if (from.find("variable")) {
-            out[name] = {Value::From::variable, from.text("variable", "")};
-            continue;
-        }
-        out[name] = {Value::From::file, from.text("file", "")};
-        check_path(from, out[name].text, "file");
-    }
     return out;
 }
 
@@ -134,7 +87,7 @@ Allowed read_allowed(const Fields &config)
 Endpoint read_endpoint(const Fields &in)
 {
     const char *named = ::secure_getenv("DOCKER_HOST");
-    Endpoint out = Endpoint::parse(in.text("engine", named && *named ? named : "unix:///var/run/docker.sock"));
+    Endpoint out = Endpoint::parse(in.text("engine", named && *named ? named : "unix:///var/run/docker.sock"), engine_kind);
     const json::value *found = in.find("tls");
     if (!found) return out;
     const Fields tls(*found, in.where() + ": tls");
@@ -209,28 +162,6 @@ Choice choose(const Settings &settings, const std::string &object, std::string_v
     out.memory_bytes = spec_limits.count("memory_bytes", out.memory_bytes);
     out.cpu_ms = spec_limits.count("cpu_time_ms", out.cpu_ms);
     if (out.image.empty()) in.fail("names no image, and the configuration names none either");
-    return out;
-}
-
-std::vector<std::string> values_of(const std::map<std::string, Value> &environment, const std::string &object)
-{
-    std::vector<std::string> out;
-    for (const auto &[name, value] : environment) {
-        const std::string where = object + ": environment " + quote(name);
-        std::string text = value.text;
-        if (value.from == Value::From::variable) {
-            const char *found = ::secure_getenv(value.text.c_str());
-            if (!found) throw Error(Code::invalid, where + ": variable " + quote(value.text) + " is not set");
-            text = found;
-        } else if (value.from == Value::From::file) {
-            const std::optional<std::string> content = litbuild::linux_::slurp(value.text.c_str());
-            if (!content) throw litbuild::os_error(where, "read " + value.text, errno);
-            text = *content;
-            while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
-        }
-        if (text.find('\0') != std::string::npos) throw Error(Code::invalid, where + ": its value contains a zero byte");
-        out.push_back(name + "=" + text);
-    }
     return out;
 }
 

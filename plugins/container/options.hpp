@@ -7,9 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "endpoint.hpp"
+#include <service/endpoint.hpp>
+#include <service/values.hpp>
 
 namespace container {
+
+using service::Value;
+
+inline constexpr service::Kind engine_kind = {"the container engine", "container: engine", "tcp", nullptr,
+                                       R"("unix:///run/docker.sock" or "tcp://build7:2376")"};
 
 enum class Access { read, write };
 enum class Pull { missing, always, never };
@@ -19,13 +25,6 @@ struct Mount {
     std::string source;   ///< on the engine's host
     std::string target;   ///< in the container
     Access access = Access::read;
-};
-
-/// A variable's value, or where it is found at launch. Only `plain` ones stand in a file of litbuild's.
-struct Value {
-    enum class From { plain, file, variable };
-    From from = From::plain;
-    std::string text;   ///< the value, the path of the file, or the name of the variable
 };
 
 struct Choice {
@@ -52,7 +51,7 @@ struct Allowed {
 };
 
 struct Settings {
-    Endpoint engine;
+    service::Endpoint engine;
     std::chrono::milliseconds patience{30'000};
     std::string name = "litbuild-{team}-{runid}-{uuid8}";
     std::string runner;    ///< path on the engine's host; empty: the engine's own
@@ -72,8 +71,5 @@ Settings read_settings(std::string_view config);
 /// Throws Code::invalid, and Code::denied where something is not allowed.
 Choice choose(const Settings &settings, const std::string &object, std::string_view options, std::string_view limits,
               const std::string &folder);
-
-/// The variables as NAME=value, read where they lie. Throws where one is not to be had; no sentence holds a value.
-std::vector<std::string> values_of(const std::map<std::string, Value> &environment, const std::string &object);
 
 }  // namespace container

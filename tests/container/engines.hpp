@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include <container/api.hpp>
+#include <container/options.hpp>
 #include <container/launching.hpp>
 
 #include "../support.hpp"
@@ -100,7 +101,7 @@ public:
     const std::vector<std::string> &environment() const { return environment_; }
     const container::Api &api() const
     {
-        if (!api_) api_ = std::make_unique<container::Api>(container::Endpoint::parse(address()), 60s);
+        if (!api_) api_ = std::make_unique<container::Api>(container::Endpoint::parse(address(), container::engine_kind), 60s);
         return *api_;
     }
     pid_t pid() const { return pid_; }

@@ -10,6 +10,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <container/api.hpp>
+#include <container/options.hpp>
 
 #include "support.hpp"
 
@@ -82,7 +83,7 @@ struct Said {
 
 Said ask(const std::string &address, std::chrono::milliseconds patience = 5s, const Call &call = Call())
 {
-    const Api api(Endpoint::parse(address), patience);
+    const Api api(Endpoint::parse(address, container::engine_kind), patience);
     try {
         api.list(call, "litbuild.uuid");
     } catch (const Error &e) {
@@ -166,9 +167,9 @@ BOOST_AUTO_TEST_CASE(answers_that_are_none)
         {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Code::unavailable,
          "the container engine broke off in the middle of its answer"},
         {"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Code::unavailable,
-         "what answers is no container engine: its answer is not HTTP (bad version)"},
+         "what answers is not the container engine: its answer is not HTTP (bad version)"},
         {std::string("\0\1\2\377garbage\r\n\r\n", 15), Code::unavailable,
-         "what answers is no container engine: its answer is not HTTP (bad version)"},
+         "what answers is not the container engine: its answer is not HTTP (bad version)"},
         {http("404 Not Found", "Server: nginx\r\n", "<html>none</html>"), Code::unavailable,
          "what answers is no container engine: it names no version of its API (HTTP status 404: <html>none</html>)"},
         {http("200 OK", "Api-Version: 1.12\r\n", "OK"), Code::unsupported,
@@ -217,9 +218,9 @@ BOOST_AUTO_TEST_CASE(addresses)
 {
     for (const char *bad : {"", "/run/docker.sock", "unix://", "unix://run/docker.sock", "tcp://", "tcp://host",
                             "tcp://host:", "tcp://:1", "tcp://host:port", "http://host:1", "unix:///run/a b"})
-        BOOST_CHECK_EXCEPTION(Endpoint::parse(bad), Error, [](const Error &e) { return e.code() == Code::invalid; });
-    const Endpoint tcp = Endpoint::parse("tcp://[::1]:2376");
+        BOOST_CHECK_EXCEPTION(Endpoint::parse(bad, container::engine_kind), Error, [](const Error &e) { return e.code() == Code::invalid; });
+    const Endpoint tcp = Endpoint::parse("tcp://[::1]:2376", container::engine_kind);
     BOOST_TEST(tcp.host == "::1");
     BOOST_TEST(tcp.port == "2376");
-    BOOST_TEST(Endpoint::parse("unix:///run/docker.sock").path == "/run/docker.sock");
+    BOOST_TEST(Endpoint::parse("unix:///run/docker.sock", container::engine_kind).path == "/run/docker.sock");
 }

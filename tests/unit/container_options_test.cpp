@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(a_spec_over_the_defaults)
     BOOST_TEST(choice.memory_bytes == 1u << 30);
     BOOST_TEST(choice.cpu_ms == 1500u);
     BOOST_TEST(choice.cpus == 0.5);
-    const std::vector<std::string> values = values_of(choice.environment, "contoso/1");
+    const std::vector<std::string> values = service::values_of(choice.environment, "contoso/1");
     BOOST_TEST(values == (std::vector<std::string>{"A=1", "B=2"}), boost::test_tools::per_element());
     for (const char *user : {"0", "root", "1001", "10000"})
         BOOST_CHECK_EXCEPTION(
@@ -104,11 +104,11 @@ BOOST_AUTO_TEST_CASE(values_from_elsewhere_are_never_told)
     spill(folder.path() / "secret", "s3cret\n");
     spill(folder.path() / "bad", std::string("s3cret\0x", 8));
     const std::string file = (folder.path() / "secret").string();
-    BOOST_TEST(values_of({{"A", {Value::From::file, file}}}, "contoso/1") == std::vector<std::string>{"A=s3cret"},
+    BOOST_TEST(service::values_of({{"A", {Value::From::file, file}}}, "contoso/1") == std::vector<std::string>{"A=s3cret"},
                boost::test_tools::per_element());
     const auto sentence_of = [&](const Value &value) {
         try {
-            values_of({{"A", value}}, "contoso/1");
+            service::values_of({{"A", value}}, "contoso/1");
         } catch (const Error &e) {
             return std::string(e.what());
         }

@@ -11,7 +11,7 @@
 #include <litbuild/call.hpp>
 #include <litbuild/linux/descriptor.hpp>
 
-namespace container {
+namespace service {
 
 /// Waits until the socket is ready, the call is cancelled or its deadline has passed; throws in the last two cases.
 void wait_for(const litbuild::Call &call, const std::string &object, int socket, short events);
@@ -117,4 +117,4 @@ private:
     boost::asio::io_context context_;
 };
 
-}  // namespace container
+}  // namespace service

@@ -12,7 +12,16 @@
 
 #include <litbuild/names.hpp>
 
-namespace container {
+namespace service {
+
+/// What is empty is an object without members. Throws Code::invalid.
+inline boost::json::value parse(std::string_view text, const std::string &where)
+{
+    boost::system::error_code error;
+    boost::json::value out = boost::json::parse(text.empty() ? "{}" : text, error);
+    if (error) throw litbuild::Error(litbuild::Code::invalid, where + ": is not JSON: " + error.message());
+    return out;
+}
 
 class Fields {
 public:
@@ -120,4 +129,18 @@ private:
     const boost::json::object *object_;
 };
 
-}  // namespace container
+/// Absolute, and no part of it leads elsewhere.
+inline void check_path(const Fields &in, const std::string &path, const char *what)
+{
+    const std::string object = std::string(what) + " " + litbuild::quote(path);
+    if (!path.starts_with('/')) in.fail(object + " is no absolute path");
+    for (size_t at = 0; at < path.size();) {
+        const size_t end = std::min(path.find('/', at), path.size());
+        const std::string part = path.substr(at, end - at);
+        if (part.empty() && at > 0) in.fail(object + " contains an empty part");
+        if (part == "." || part == "..") in.fail(object + " contains " + litbuild::quote(part));
+        at = end + 1;
+    }
+}
+
+}  // namespace service

@@ -14,7 +14,7 @@
 #include "http.hpp"
 #include "stream.hpp"
 
-namespace container {
+namespace service {
 
 using litbuild::Call;
 using litbuild::Code;
@@ -37,13 +37,14 @@ void wait_for(const Call &call, const std::string &object, int socket, short eve
 
 namespace {
 
-[[noreturn]] void fail(const std::string &object, int error)
+[[noreturn]] void fail(const Endpoint &endpoint, int error)
 {
+    const std::string &object = endpoint.text;
     if (error == EACCES || error == EPERM)
         throw Error(Code::denied, object + ": this user may not use the socket (Permission denied)", error);
     if (error == ENOENT)
-        throw Unreachable(Code::unavailable, object + ": there is no such socket; does the container engine run?", error);
-    throw Unreachable(Code::unavailable, litbuild::os_error(object, "reach the container engine", error).what(), error);
+        throw Unreachable(Code::unavailable, object + ": there is no such socket; does " + endpoint.kind->name + " run?", error);
+    throw Unreachable(Code::unavailable, litbuild::os_error(object, std::string("reach ") + endpoint.kind->name, error).what(), error);
 }
 
 /// Longer paths than a socket's address holds are reached through their folder.
@@ -56,7 +57,7 @@ Descriptor connect_unix(const Call &call, const Endpoint &endpoint)
     if (path.size() >= sizeof address.sun_path) {
         const size_t slash = path.rfind('/');
         folder.reset(::open(path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!folder) fail(endpoint.text, errno);
+        if (!folder) fail(endpoint, errno);
         path = "/proc/self/fd/" + std::to_string(folder.get()) + path.substr(slash);
         if (path.size() >= sizeof address.sun_path)
             throw Error(Code::invalid, endpoint.text + ": its file name is too long for a socket");
@@ -67,7 +68,7 @@ Descriptor connect_unix(const Call &call, const Endpoint &endpoint)
         if (!out) throw litbuild::os_error(endpoint.text, "make a socket", errno);
         if (::connect(out.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0) return out;
         // EAGAIN: more are waiting to be let in than it takes.
-        if (errno != EAGAIN && errno != EINTR) fail(endpoint.text, errno);
+        if (errno != EAGAIN && errno != EINTR) fail(endpoint, errno);
         call.check(endpoint.text);
         ::poll(nullptr, 0, 5);
     }
@@ -131,7 +132,7 @@ Descriptor connect_tcp(const Call &call, const Endpoint &endpoint)
         if (error == 0) return out;
         last = error;
     }
-    fail(endpoint.text, last);
+    fail(endpoint, last);
 }
 
 }  // namespace
@@ -141,4 +142,4 @@ Descriptor connect(const Call &call, const Endpoint &endpoint)
     return endpoint.path.empty() ? connect_tcp(call, endpoint) : connect_unix(call, endpoint);
 }
 
-}  // namespace container
+}  // namespace service

@@ -6,9 +6,9 @@
 
 #include "endpoint.hpp"
 
-namespace container {
+namespace service {
 
 /// Throws Unreachable, Code::denied, or what Call::check throws.
 litbuild::linux_::Descriptor connect(const litbuild::Call &call, const Endpoint &endpoint);
 
-}  // namespace container
+}  // namespace service

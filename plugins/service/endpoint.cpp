@@ -2,19 +2,19 @@
 
 #include <litbuild/names.hpp>
 
-namespace container {
+namespace service {
 
 using litbuild::Code;
 using litbuild::Error;
 
-Endpoint Endpoint::parse(std::string_view text)
+Endpoint Endpoint::parse(std::string_view text, const Kind &kind)
 {
-    const auto refuse = [&](const char *why) -> Error {
-        return Error(Code::invalid, "container: engine " + litbuild::quote(text) + ": " + why +
-                                        R"(; it is such as "unix:///run/docker.sock" or "tcp://build7:2376")");
+    const auto refuse = [&](const std::string &why) -> Error {
+        return Error(Code::invalid, kind.where + (" " + litbuild::quote(text)) + ": " + why + "; it is such as " + kind.example);
     };
     Endpoint out;
     out.text = text;
+    out.kind = &kind;
     for (const char c : text)
         if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) throw refuse("contains a space or a control character");
     if (text.starts_with("unix://")) {
@@ -22,8 +22,12 @@ Endpoint Endpoint::parse(std::string_view text)
         if (out.path.empty() || out.path.front() != '/') throw refuse("names no absolute path");
         return out;
     }
-    if (!text.starts_with("tcp://")) throw refuse("starts with neither unix:// nor tcp://");
-    std::string_view rest = text.substr(6);
+    const std::string secure = std::string(kind.secure) + "://", plain = kind.plain ? std::string(kind.plain) + "://" : "";
+    out.is_secure = text.starts_with(secure);
+    if (!out.is_secure && (plain.empty() || !text.starts_with(plain)))
+        throw refuse(plain.empty() ? "starts with neither unix:// nor " + secure
+                                   : "starts with none of unix://, " + secure + " and " + plain);
+    std::string_view rest = text.substr(out.is_secure ? secure.size() : plain.size());
     const size_t colon = rest.rfind(':');
     if (colon == std::string_view::npos || colon == 0 || colon + 1 == rest.size()) throw refuse("names no host and port");
     out.port = rest.substr(colon + 1);
@@ -34,4 +38,4 @@ Endpoint Endpoint::parse(std::string_view text)
     return out;
 }
 
-}  // namespace container
+}  // namespace service

@@ -7,7 +7,7 @@
 #include "connect.hpp"
 #include "stream.hpp"
 
-namespace container {
+namespace service {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
@@ -31,33 +31,33 @@ http::verb verb_of(Verb verb)
     return http::verb::get;
 }
 
-[[noreturn]] void fail(const std::string &object, const error_code &error)
+[[noreturn]] void fail(const Endpoint &endpoint, const error_code &error)
 {
+    const std::string object = endpoint.text + ": ", name = endpoint.kind->name;
     if (error == http::error::end_of_stream || error == http::error::partial_message || error == boost::asio::error::eof ||
         error == ssl::error::stream_truncated || error == boost::system::errc::connection_reset ||
         error == boost::system::errc::broken_pipe)
-        throw Unreachable(Code::unavailable, object + ": the container engine broke off in the middle of its answer");
+        throw Unreachable(Code::unavailable, object + name + " broke off in the middle of its answer");
     if (error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow)
-        throw Unreachable(Code::unavailable, object + ": the container engine's answer is too long: " + error.message());
+        throw Unreachable(Code::unavailable, object + name + "'s answer is too long: " + error.message());
     if (error.category() == make_error_code(http::error::bad_version).category())
-        throw Unreachable(Code::unavailable, object + ": what answers is no container engine: its answer is not HTTP (" +
-                                                 error.message() + ")");
-    throw Unreachable(Code::unavailable, object + ": cannot talk to the container engine: " + error.message());
+        throw Unreachable(Code::unavailable, object + "what answers is not " + name + ": its answer is not HTTP (" + error.message() + ")");
+    throw Unreachable(Code::unavailable, object + "cannot talk to " + name + ": " + error.message());
 }
 
 template <class Stream>
-Answer exchange(Stream &stream, const std::string &object, const http::request<http::string_body> &request)
+Answer exchange(Stream &stream, const Endpoint &endpoint, const http::request<http::string_body> &request)
 {
     error_code error;
     http::write(stream, request, error);
-    // An engine that refuses a request early answers before it has read it all.
+    // A service that refuses a request early answers before it has read it all.
     if (error && error != boost::system::errc::broken_pipe && error != boost::system::errc::connection_reset)
-        fail(object, error);
+        fail(endpoint, error);
     beast::flat_buffer buffer;
     http::response_parser<http::string_body> parser;
     parser.body_limit(most_body);
     http::read(stream, buffer, parser, error);
-    if (error) fail(object, error);
+    if (error) fail(endpoint, error);
     http::response<http::string_body> answer = parser.release();
     return {answer.result_int(), std::move(answer.body()), std::string(answer["Api-Version"]), std::string(answer["Server"])};
 }
@@ -70,7 +70,7 @@ struct Http::Secure {
 
 Http::Http(Endpoint endpoint) : endpoint_(std::move(endpoint))
 {
-    if (!endpoint_.path.empty()) return;
+    if (!endpoint_.is_secure) return;
     secure_ = std::make_unique<Secure>();
     ssl::context &context = secure_->context;
     const Tls &tls = endpoint_.tls;
@@ -89,10 +89,12 @@ Http::Http(Endpoint endpoint) : endpoint_(std::move(endpoint))
 
 Http::~Http() = default;
 
-Answer Http::ask(const Call &call, Verb verb, const std::string &target, const std::string &body) const
+Answer Http::ask(const Call &call, Verb verb, const std::string &target, const std::string &body,
+                 const Headers &headers) const
 {
     http::request<http::string_body> request(verb_of(verb), target, 11);
-    request.set(http::field::host, secure_ ? endpoint_.host : "localhost");
+    request.set(http::field::host, endpoint_.path.empty() ? endpoint_.host : "localhost");
+    for (const auto &[name, value] : headers) request.set(name, value);
     request.set(http::field::user_agent, "litbuild");
     request.set(http::field::connection, "close");
     if (!body.empty()) request.set(http::field::content_type, "application/json");
@@ -102,7 +104,7 @@ Answer Http::ask(const Call &call, Verb verb, const std::string &target, const s
     Connection connection{call, object(), connect(call, endpoint_)};
     if (!secure_) {
         PollStream stream(std::move(connection));
-        return exchange(stream, object(), request);
+        return exchange(stream, endpoint_, request);
     }
     ssl::stream<PollStream> stream(std::move(connection), secure_->context);
     ::SSL_set_tlsext_host_name(stream.native_handle(), endpoint_.host.c_str());
@@ -110,8 +112,8 @@ Answer Http::ask(const Call &call, Verb verb, const std::string &target, const s
     stream.set_verify_callback(ssl::host_name_verification(endpoint_.host), error);
     stream.handshake(ssl::stream_base::client, error);
     if (error)
-        throw Unreachable(Code::unavailable, object() + ": no secure connection to the container engine: " + error.message());
-    return exchange(stream, object(), request);
+        throw Unreachable(Code::unavailable, object() + ": no secure connection to " + endpoint_.kind->name + ": " + error.message());
+    return exchange(stream, endpoint_, request);
 }
 
-}  // namespace container
+}  // namespace service

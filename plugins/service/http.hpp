@@ -1,22 +1,25 @@
-// One request to a container engine, over HTTP.
+// One request to a service, over HTTP.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <litbuild/call.hpp>
 
 #include "endpoint.hpp"
 
-namespace container {
+namespace service {
 
-/// The engine could not be asked, or did not answer to the end: whether it did what it was asked for is not known.
+/// The service could not be asked, or did not answer to the end: whether it did what it was asked for is not known.
 class Unreachable final : public litbuild::Error {
 public:
     using Error::Error;
 };
 
 enum class Verb { get, post, remove };
+using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Answer {
     unsigned status = 0;
@@ -35,7 +38,8 @@ public:
     const std::string &object() const noexcept { return endpoint_.text; }
     /// `body` is JSON; empty: none. Throws Unreachable, Code::denied where the socket may not be used, or what
     /// Call::check throws.
-    Answer ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
+    Answer ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "",
+               const Headers &headers = {}) const;
 
 private:
     struct Secure;
@@ -44,4 +48,4 @@ private:
     std::unique_ptr<Secure> secure_;   ///< null: no TLS
 };
 
-}  // namespace container
+}  // namespace service

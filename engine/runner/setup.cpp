@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -74,6 +75,12 @@ Setup read_environment()
     out.pid_namespace = take("LITBUILD_RUNNER_ISOLATION") == "pid-namespace";
     out.groups = split(take("LITBUILD_RUNNER_GROUPS"), ':');
     out.own_groups = split(take("LITBUILD_RUNNER_OWN_GROUPS"), ':');
+    out.is_shared = take("LITBUILD_RUNNER_SHARED") == "1";
+    out.signaller = take("LITBUILD_RUNNER_SIGNALLER");
+    int64_t limit_ms = 0;
+    const std::string time_limit = take("LITBUILD_RUNNER_TIME_LIMIT");
+    std::from_chars(time_limit.data(), time_limit.data() + time_limit.size(), limit_ms);
+    out.controllers_limit = std::clamp<Milliseconds>(Milliseconds(limit_ms), Milliseconds(0), litbuild::longest_duration);
     for (const std::string &limit : split(take("LITBUILD_RUNNER_RLIMITS"), ';')) {
         const size_t equals = limit.find('=');
         if (equals == std::string::npos) continue;
@@ -106,6 +113,9 @@ void read_spec(Setup &setup, const std::string &folder)
         const boost::json::object &spec = document.at("spec").as_object();
         setup.environment = environment_of(spec);
         setup.time_limit = time_of(spec, "time_limit_ms");
+        if (setup.controllers_limit > Milliseconds(0) &&
+            (setup.time_limit == Milliseconds(0) || setup.time_limit > setup.controllers_limit))
+            setup.time_limit = setup.controllers_limit;
         setup.linger = time_of(spec, "linger_ms");
         setup.kill_left_overs = spec.at("left_overs").as_string() == "kill";
         for (const boost::json::value &each : spec.at("stop").as_array()) {

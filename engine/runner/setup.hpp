@@ -15,6 +15,9 @@
 //                               of the build: they are read, and nothing else
 //   LITBUILD_RUNNER_ISOLATION   "pid-namespace": each step in a pid namespace of its own
 //   LITBUILD_RUNNER_RLIMITS     "nproc=N;as=BYTES;cpu=SECONDS"
+//   LITBUILD_RUNNER_TIME_LIMIT  milliseconds that the build may take, where its spec allows more
+//   LITBUILD_RUNNER_SHARED      "1": other hosts see the folder, whatever its file system looks like
+//   LITBUILD_RUNNER_SIGNALLER   whose signals are a request to stop, in a word: "Slurm"
 #pragma once
 
 #include <sys/resource.h>
@@ -65,6 +68,9 @@ struct Setup {
     std::vector<std::string> groups;
     std::vector<std::string> own_groups;
     std::vector<Rlimit> rlimits;
+    Milliseconds controllers_limit{};   ///< of the controller, likewise 0: none; in `time_limit` once the spec is read
+    bool is_shared = false;
+    std::string signaller;
 
     std::string object() const { return team + "/" + std::to_string(runid); }
 };

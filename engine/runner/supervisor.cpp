@@ -97,7 +97,7 @@ Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
     // kernel for some 5 ms, and with it everybody who waits for the end of a stop.
     need(control_, ::openat(folder, ".control", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), "open its .control");
     const bool is_told = ::fcntl(control_.get(), F_NOTIFY, DN_CREATE | DN_RENAME | DN_DELETE | DN_MODIFY | DN_MULTISHOT) == 0;
-    is_shared_ = is_shared_by_hosts(folder);
+    is_shared_ = setup.is_shared || is_shared_by_hosts(folder);
     must_look_ = !is_told || is_shared_;
     if (must_look_) look_due_ = Clock::now() + look_interval;
 
@@ -414,7 +414,8 @@ void Supervisor::sleep()
         decide({State::complete, 0, 0, ""});
     if (look || asked.ssi_signo != 0) read_requests();
     if (asked.ssi_signo == 0 || !requests_.empty()) return;
-    request("signal " + std::to_string(asked.ssi_signo) + " from pid " + std::to_string(asked.ssi_pid) + " (uid " +
+    const std::string whose = setup_.signaller.empty() ? "" : setup_.signaller + ", by ";
+    request(whose + "signal " + std::to_string(asked.ssi_signo) + " from pid " + std::to_string(asked.ssi_pid) + " (uid " +
                 std::to_string(asked.ssi_uid) + ")",
             "", setup_.stop);
 }

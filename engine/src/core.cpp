@@ -93,6 +93,13 @@ struct Launcher {
     std::string elsewhere;   ///< the host that it is on, where it is not this one
 };
 
+/// What it waits for is all that there is to say of it.
+Status waiting(Status status, const std::string &evidence)
+{
+    if (status.message.empty()) status.message = evidence;
+    return status;
+}
+
 Launcher launcher_of(const Core &core, const Call &call, const BuildName &build)
 {
     boost::system::error_code error;
@@ -139,17 +146,21 @@ Standing Core::standing(const Call &call, const BuildName &build) const
     Standing::Lost lost = Standing::Lost::gone;
     if (const std::optional<std::string> token = control(call, build, control::token)) {
         const Probe probe = processes->probe(call, *token);
-        if (probe.life == Life::alive || probe.life == Life::queued) return {first};
+        // One that has run and waits again was put back: whether its first run is alive, only that can tell.
+        const bool waits_again = probe.life == Life::queued && first.state != State::queued;
+        if (probe.life == Life::alive) return {first};
+        if (first.state == State::queued && probe.life == Life::queued) return {waiting(first, probe.evidence)};
         evidence = probe.evidence;
         left_overs = probe.left_overs;
-        if (probe.life == Life::unknown) {
+        if (probe.life == Life::unknown || waits_again) {
             lost = Standing::Lost::silent;
             evidence = hearing.silence(*this, call, build);
+            if (!evidence.empty() && !probe.evidence.empty()) evidence += "; " + probe.evidence;
         } else if (hearing.is_heard(*this, call, build)) {
             // Of another host that goes by the names of this one.
             return {first};
         }
-        if (evidence.empty()) return {first};
+        if (evidence.empty()) return {first.state == State::queued ? waiting(first, probe.evidence) : first};
     } else {
         const Launcher launcher = launcher_of(*this, call, build);
         evidence = launcher.gone;

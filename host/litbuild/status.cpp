@@ -1,4 +1,6 @@
 // status and wait: how it is with a build.
+#include <boost/json.hpp>
+
 #include "commands.hpp"
 #include "text.hpp"
 
@@ -53,6 +55,15 @@ private:
     Table table_;
 };
 
+/// Where it runs, as its controller told the runner.
+std::string place_of(const Status &status)
+{
+    boost::system::error_code error;
+    const boost::json::value detail = boost::json::parse(status.detail.empty() ? "{}" : status.detail, error);
+    const boost::json::value *place = !error && detail.is_object() ? detail.as_object().if_contains("place") : nullptr;
+    return place && place->is_string() ? std::string(place->as_string()) : std::string();
+}
+
 std::string as_text(const Summary &build)
 {
     const Status &now = build.status;
@@ -64,6 +75,7 @@ std::string as_text(const Summary &build)
     line(out, "started", local_time(now.started));
     line(out, "took", took(now.state, now.started, now.ended));
     line(out, "step", escaped(now.step().value_or("")));
+    line(out, "place", escaped(place_of(now)));
     line(out, "progress", percent(now.progress));
     line(out, "message", escaped(now.message));
     line(out, "exit", exit_text(now.exit_code, now.signal));

@@ -43,8 +43,8 @@ namespace {
     if (error == EACCES || error == EPERM)
         throw Error(Code::denied, object + ": this user may not use the socket (Permission denied)", error);
     if (error == ENOENT)
-        throw Unreachable(Code::unavailable, object + ": there is no such socket; does " + endpoint.kind->name + " run?", error);
-    throw Unreachable(Code::unavailable, litbuild::os_error(object, std::string("reach ") + endpoint.kind->name, error).what(), error);
+        throw NotReached(Code::unavailable, object + ": there is no such socket; does " + endpoint.kind->name + " run?", error);
+    throw NotReached(Code::unavailable, litbuild::os_error(object, std::string("reach ") + endpoint.kind->name, error).what(), error);
 }
 
 /// Longer paths than a socket's address holds are reached through their folder.
@@ -109,7 +109,7 @@ std::vector<sockaddr_storage> resolve(const Call &call, const Endpoint &endpoint
                                                                         std::chrono::milliseconds(50)));
     }
     if (names->error != 0)
-        throw Unreachable(Code::unavailable, endpoint.text + ": the host is not known: " + ::gai_strerror(names->error));
+        throw NotReached(Code::unavailable, endpoint.text + ": the host is not known: " + ::gai_strerror(names->error));
     return names->addresses;
 }
 

@@ -13,9 +13,14 @@
 namespace service {
 
 /// The service could not be asked, or did not answer to the end: whether it did what it was asked for is not known.
-class Unreachable final : public litbuild::Error {
+class Unreachable : public litbuild::Error {
 public:
     using Error::Error;
+};
+/// There was nobody to ask: nothing was sent.
+class NotReached final : public Unreachable {
+public:
+    using Unreachable::Unreachable;
 };
 
 enum class Verb { get, post, remove };

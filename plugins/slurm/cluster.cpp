@@ -1,0 +1,258 @@
+#include "cluster.hpp"
+
+#include <sys/wait.h>
+
+#include <boost/json.hpp>
+
+namespace slurm {
+
+namespace json = boost::json;
+using litbuild::Call;
+using litbuild::Clock;
+using litbuild::Code;
+using litbuild::Error;
+
+namespace {
+
+/// Of Slurm's, in slurm_errno.h.
+enum Number : int64_t {
+    not_connected = 1001,
+    not_sent = 1002,
+    not_received = 1003,
+    shut_down = 1004,
+    no_socket = 1013,
+    ctld_not_connected = 1800,
+    ctld_not_sent = 1801,
+    ctld_not_received = 1802,
+    ctld_shut_down = 1803,
+    ctld_back_off = 1804,
+    invalid_partition = 2000,
+    access_denied = 2002,
+    no_user = 2010,
+    no_such_job = 2017,
+    in_transition = 2020,
+    already_done = 2021,
+    in_standby = 2027,
+    not_allowed_now = 2037,
+    socket_timeout = 5004,
+    auth_begin = 6000,
+    auth_end = 6100,
+};
+
+// How old may be what is told of many.
+constexpr std::chrono::milliseconds fresh(1000);
+
+class NoSuchJob {};
+class AlreadyDone {};
+
+// A year 2106 or later, and Slurm's own words for "none" and "no limit".
+constexpr uint64_t least_special = 0xfffffffd;
+
+uint64_t number(const json::object &from, const char *key)
+{
+    const json::value *found = from.if_contains(key);
+    boost::system::error_code error;
+    const int64_t value = found && found->is_number() ? found->to_number<int64_t>(error) : 0;
+    if (error || value < 0 || static_cast<uint64_t>(value) >= least_special) return 0;
+    return static_cast<uint64_t>(value);
+}
+
+/// Foreign text as a part of a sentence.
+std::string text(const json::object &from, const char *key)
+{
+    constexpr size_t most = 300;
+    const json::value *found = from.if_contains(key);
+    if (!found || !found->is_string()) return {};
+    std::string out(found->as_string().subview(0, most));
+    for (char &c : out)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    return out == "(null)" ? std::string() : out;
+}
+
+Job job_of(const json::object &from)
+{
+    Job out;
+    out.id = number(from, "job_id");
+    out.name = text(from, "name");
+    out.state = text(from, "job_state");
+    out.reason = text(from, "state_reason");
+    if (out.reason == "None") out.reason.clear();
+    out.description = text(from, "state_description");
+    out.nodes = text(from, "nodes");
+    out.partition = text(from, "partition");
+    out.cluster = text(from, "cluster");
+    out.comment = text(from, "comment");
+    out.submitted = number(from, "submit_time");
+    out.started = number(from, "start_time");
+    out.ended = number(from, "end_time");
+    out.restarts = number(from, "restart_cnt");
+    const auto status = static_cast<int>(number(from, "exit_code"));
+    out.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    out.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    out.memory_mib = number(from, "memory_per_node");
+    out.minutes = number(from, "time_limit");
+    return out;
+}
+
+[[noreturn]] void fail(const std::string &object, const json::object &error)
+{
+    const auto code = static_cast<int64_t>(number(error, "error_number"));
+    const std::string said = text(error, "error"), more = text(error, "description");
+    const std::string sentence =
+        said.empty() ? "Slurm's error " + std::to_string(code) + (more.empty() ? "" : ": " + more) : said;
+    switch (code) {
+    case no_such_job: throw NoSuchJob();
+    case in_transition:
+    case already_done: throw AlreadyDone();
+    case not_connected:
+    case no_socket:
+    case ctld_not_connected:
+    case ctld_back_off:
+    case in_standby: throw NotReached(Code::unavailable, object + ": Slurm's controller is not to be reached: " + sentence);
+    case not_sent:
+    case not_received:
+    case shut_down:
+    case ctld_not_sent:
+    case ctld_not_received:
+    case ctld_shut_down:
+    case socket_timeout: throw Unreachable(Code::unavailable, object + ": Slurm's controller does not answer: " + sentence);
+    case access_denied:
+    case no_user: throw Refusal(Code::denied, object + ": " + sentence);
+    default: break;
+    }
+    if (code >= auth_begin && code < auth_end) throw Refusal(Code::denied, object + ": " + sentence);
+    throw Refusal(code >= invalid_partition && code < 3000 ? Code::invalid : Code::unavailable, object + ": " + sentence);
+}
+
+std::vector<Job> jobs_of(const json::object &answer)
+{
+    std::vector<Job> out;
+    const json::value *found = answer.if_contains("jobs");
+    if (!found || !found->is_array()) return out;
+    for (const json::value &each : found->as_array())
+        if (each.is_object()) out.push_back(job_of(each.as_object()));
+    return out;
+}
+
+}  // namespace
+
+Cluster::Cluster(std::unique_ptr<Transport> transport, std::chrono::milliseconds patience)
+    : transport_(std::move(transport)), patience_(patience)
+{
+}
+
+json::object Cluster::ask(const Call &call, Verb verb, const std::string &target, const std::string &body) const
+{
+    call.check(object());
+    std::string answer;
+    try {
+        answer = transport_->ask(call.at_most(patience_), verb, target, body);
+    } catch (const Error &e) {
+        // Its own patience, and not the caller's, is over.
+        if (e.code() != Code::timeout || call.expired()) throw;
+        throw Unreachable(Code::unavailable, object() + ": Slurm has not answered for " +
+                                                 std::to_string(patience_.count() / 1000) + " s");
+    }
+    boost::system::error_code error;
+    json::value out = json::parse(answer, error);
+    if (error || !out.is_object()) throw Unreachable(Code::unavailable, object() + ": its answer is not JSON");
+    const json::value *errors = out.as_object().if_contains("errors");
+    if (errors && errors->is_array() && !errors->as_array().empty() && errors->as_array()[0].is_object())
+        fail(object(), errors->as_array()[0].as_object());
+    return std::move(out.as_object());
+}
+
+uint64_t Cluster::submit(const Call &call, const json::object &what) const
+{
+    try {
+        const uint64_t id = number(ask(call, Verb::post, "/job/submit", json::serialize(what)), "job_id");
+        if (id == 0) throw Unreachable(Code::unavailable, object() + ": its answer names no job");
+        return id;
+    } catch (const NoSuchJob &) {
+    } catch (const AlreadyDone &) {
+    }
+    throw Unreachable(Code::unavailable, object() + ": its answer makes no sense");
+}
+
+std::optional<Job> Cluster::job(const Call &call, uint64_t id) const
+{
+    try {
+        for (Job &each : jobs_of(ask(call, Verb::get, "/job/" + std::to_string(id))))
+            if (each.id == id) return std::move(each);
+    } catch (const NoSuchJob &) {
+    } catch (const AlreadyDone &) {
+    }
+    return std::nullopt;
+}
+
+std::vector<Job> Cluster::all(const Call &call) const
+{
+    try {
+        return jobs_of(ask(call, Verb::get, "/jobs"));
+    } catch (const NoSuchJob &) {
+    } catch (const AlreadyDone &) {
+    }
+    return {};
+}
+
+std::vector<Job> Cluster::named(const Call &call, const std::string &name) const
+{
+    std::vector<Job> out = all(call);
+    std::erase_if(out, [&](const Job &job) { return job.name != name; });
+    return out;
+}
+
+// Whether the caller is to load all of them; many who come at once must not each ask for his own.
+bool Cluster::is_to_load()
+{
+    constexpr int many = 4;
+    const Clock::time_point now = Clock::now();
+    if (now - counted_from_ >= fresh) {
+        counted_from_ = now;
+        asked_ = 0;
+    }
+    if (++asked_ <= many || is_loading_ || now - seen_at_ < fresh) return false;
+    return is_loading_ = true;
+}
+
+std::optional<Job> Cluster::glance(const Call &call, uint64_t id)
+{
+    std::unique_lock guard(mutex_);
+    const auto known = [&] {
+        const auto found = seen_.find(id);
+        return found != seen_.end() && Clock::now() - seen_at_ < fresh ? std::optional(found->second) : std::nullopt;
+    };
+    if (std::optional<Job> found = known()) return found;
+    if (is_to_load()) {
+        guard.unlock();
+        const Clock::time_point begun = Clock::now();
+        std::map<uint64_t, Job> found;
+        std::exception_ptr thrown;
+        try {
+            for (Job &each : all(call)) found.emplace(each.id, std::move(each));
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+        guard.lock();
+        is_loading_ = false;
+        if (thrown) std::rethrow_exception(thrown);
+        seen_ = std::move(found);
+        seen_at_ = begun;
+        if (std::optional<Job> there = known()) return there;
+    }
+    guard.unlock();
+    return job(call, id);
+}
+
+bool Cluster::send(const Call &call, uint64_t id, Signal signal) const
+{
+    try {
+        (void)ask(call, Verb::remove, "/job/" + std::to_string(id) + (signal == Signal::look ? "?signal=TERM" : "?signal=KILL"));
+        return true;
+    } catch (const NoSuchJob &) {
+    } catch (const AlreadyDone &) {
+    }
+    return false;
+}
+
+}  // namespace slurm

@@ -1,0 +1,245 @@
+// The plugin slurm: each build as a job of a Slurm cluster. See README.md.
+#include <litbuild/export.hpp>
+#include <litbuild/version.hpp>
+
+#include "launching.hpp"
+#include "standing.hpp"
+
+namespace slurm {
+
+using namespace litbuild;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A controller that was restarted is back within this; one that is away for longer is told as away.
+constexpr auto patience_with_controller = 15s;
+/// Of those who only want to know.
+constexpr auto patience_with_questions = 10s;
+/// Beyond its plan, for the runner's last word, and for Slurm to notice.
+constexpr auto patience_with_runner = 10s;
+/// For a job that is cancelled, beyond the plan's last grace: Slurm itself waits KillWait, 30 s by default, before it kills.
+constexpr auto patience_with_cancel = 60s;
+
+}  // namespace
+
+class SlurmProcess final : public ProcessController {
+public:
+    SlurmProcess(const Host &host, std::string_view config)
+        : host_(host), settings_(read_settings(config)), cluster_(open_transport(settings_), settings_.patience)
+    {
+    }
+
+    std::string launch(const Call &call, const LaunchSpec &spec) override
+    {
+        return slurm::launch(call, cluster_, settings_, spec).text();
+    }
+
+    Probe probe(const Call &call, const std::string &text) override
+    {
+        const Token token = Token::parse(text);
+        return look(call.at_most(patience_with_questions), token, Look::glance);
+    }
+
+    Probe wait(const Call &call, const std::string &text) override
+    {
+        const Token token = Token::parse(text);
+        for (auto time = 20ms;; time = std::min(time * 2, std::chrono::milliseconds(1000))) {
+            Probe out = look(call, token, Look::closely);
+            if (out.life == Life::gone || call.expired()) return out;
+            if (call.cancelled()) throw Error(Code::cancelled, "job of " + token.uuid + ": cancelled");
+            // Whether the build has ended stands in its folder, and who waits looks there.
+            if (out.life == Life::unknown) return out;
+            pause(call, time);
+        }
+    }
+
+    StopReport stop(const Call &call, const std::string &text, const std::string &uuid, std::span<const StopStep> plan) override
+    {
+        Token token;
+        if (!text.empty()) token = Token::parse(text);
+        if (!text.empty() && token.uuid != uuid) throw Error(Code::corrupt, "token: is of another build (" + token.uuid + ")");
+        token.uuid = uuid;
+        Stop stop{call, token, {}, plan};
+        const Clock::time_point begin = Clock::now();
+        Clock::time_point trouble{};
+        for (auto time = 20ms;; time = std::min(time * 2, std::chrono::milliseconds(500))) {
+            try {
+                if (is_over(stop)) break;
+                trouble = {};
+            } catch (const Unreachable &e) {
+                if (trouble == Clock::time_point{}) trouble = Clock::now();
+                // Its runner hears of the request through the folder and needs no controller; whether it does, its status tells.
+                if (call.expired() || Clock::now() - trouble > patience_with_controller) {
+                    host_.log(LB_LOG_WARNING, e.what());
+                    stop.report.outcome = text.empty() ? StopOutcome::incomplete : StopOutcome::requested;
+                    break;
+                }
+            }
+            if (call.cancelled()) throw Error(Code::cancelled, "job of " + uuid + ": cancelled; the request stands");
+            pause(call, time);
+        }
+        stop.report.took = Clock::now() - begin;
+        return std::move(stop.report);
+    }
+
+    void held(const Call &call, const std::string &team, const HeldSink &each) override
+    {
+        for (const Job &job : cluster_.all(call)) {
+            const std::optional<BuildName> build = build_of(job.comment);
+            if (!build || !job.name.starts_with(prefix) || (!team.empty() && build->team != team)) continue;
+            // Slurm forgets those that have ended by itself.
+            if (phase_of(job) == Phase::ended) continue;
+            Held out;
+            out.build = *build;
+            out.uuid = job.name.substr(prefix.size());
+            out.token = token_of(job, out.uuid).text();
+            const Probe probe = probe_of(job);
+            out.life = probe.life;
+            out.text = probe.evidence;
+            out.action = "'scancel " + std::to_string(job.id) + "' ends it";
+            if (!each(out)) return;
+        }
+    }
+
+    void forget(const Call &call, const std::string &text) override
+    {
+        const std::optional<Job> job = find(call, Token::parse(text), Look::closely);
+        if (!job || phase_of(*job) == Phase::ended) return;
+        throw Error(Code::refused, cluster_.object() + ": " + described(*job) + " is " + job->state);
+    }
+
+private:
+    static constexpr std::string_view prefix = "litbuild-";
+    enum class Look { glance, closely };
+
+    struct Stop {
+        const Call &call;
+        const Token &token;
+        StopReport report{};
+        std::span<const StopStep> plan{};
+        bool seen_alive = false;
+        Clock::time_point asked{};       ///< its runner, to look at the request
+        Clock::time_point cancelled{};
+    };
+
+    static Token token_of(const Job &job, const std::string &uuid)
+    {
+        Token out;
+        out.uuid = uuid;
+        out.cluster = job.cluster;
+        out.job = job.id;
+        out.submitted = job.submitted;
+        out.restarts = job.restarts;
+        return out;
+    }
+
+    // ------------------------------------------------------------------------------------------- identity
+
+    /// By its id, if the job there bears the build's uuid; ids begin anew where a controller's state was lost.
+    std::optional<Job> find(const Call &call, const Token &token, Look how)
+    {
+        if (token.job != 0) {
+            std::optional<Job> out = how == Look::glance ? cluster_.glance(call, token.job) : cluster_.job(call, token.job);
+            if (out && out->name == token.name()) return out;
+            return std::nullopt;
+        }
+        std::vector<Job> found = cluster_.named(call, token.name());
+        if (found.empty()) return std::nullopt;
+        for (Job &each : found)
+            if (phase_of(each) != Phase::ended) return std::move(each);
+        return std::move(found.front());
+    }
+
+    Probe look(const Call &call, const Token &token, Look how)
+    {
+        Probe out;
+        try {
+            if (const std::optional<Job> job = find(call, token, how)) return probe_of(*job);
+            out.life = Life::gone;
+            if (token.job == 0) {
+                const bool is_gone = token.is_launcher_gone();
+                out.life = is_gone ? Life::gone : Life::unknown;
+                out.evidence = is_gone ? "who was to submit its job is gone, and Slurm has none of that name"
+                                       : "its job is not in Slurm's queue yet";
+            } else if (is_other_cluster(call, token)) {
+                out.life = Life::unknown;
+                out.evidence = cluster_.object() + ": another cluster answers there, and not " + token.cluster;
+            } else {
+                out.evidence = "Slurm has no job " + std::to_string(token.job) +
+                               " of this build any more (it forgets what has ended after its MinJobAge)";
+            }
+        } catch (const Unreachable &e) {
+            out.life = Life::unknown;
+            out.evidence = e.what();
+        }
+        return out;
+    }
+
+    /// What every job of a controller tells.
+    bool is_other_cluster(const Call &call, const Token &token) const
+    {
+        if (token.cluster.empty()) return false;
+        const std::vector<Job> some = cluster_.all(call);
+        return !some.empty() && !some.front().cluster.empty() && some.front().cluster != token.cluster;
+    }
+
+    // ----------------------------------------------------------------------------------------------- stop
+
+    bool is_over(Stop &stop)
+    {
+        const Token &token = stop.token;
+        stop.report.mechanism = stop.cancelled == Clock::time_point{} ? "runner" : "scancel";
+        // One whose time is up still has to be asked for.
+        const Call call = stop.call.expired() ? Call::within(5s) : stop.call;
+        const std::optional<Job> job = find(call, token, Look::closely);
+        if (!job && token.job != 0 && is_other_cluster(call, token)) {
+            stop.report.outcome = StopOutcome::requested;
+            return true;
+        }
+        if (!job || phase_of(*job) == Phase::ended) {
+            stop.report.outcome = job && !is_certain(*job) ? StopOutcome::requested
+                                  : stop.seen_alive        ? StopOutcome::done
+                                                           : StopOutcome::already;
+            return true;
+        }
+        if (phase_of(*job) == Phase::waiting) {
+            // Of one that ran before, the first run may be alive on a node that is cut off; its runner hears of the request.
+            if (stop.cancelled == Clock::time_point{}) cancel(call, stop, *job);
+            return has_waited_long(stop);
+        }
+        stop.seen_alive = true;
+        if (stop.asked == Clock::time_point{}) {
+            (void)cluster_.send(call, job->id, Signal::look);
+            stop.asked = Clock::now();
+        }
+        Clock::time_point until = stop.asked + patience_with_runner;
+        for (const StopStep &step : stop.plan) until += step.grace;
+        if (stop.cancelled == Clock::time_point{} && (Clock::now() > until || stop.call.expired())) cancel(call, stop, *job);
+        return has_waited_long(stop);
+    }
+
+    void cancel(const Call &call, Stop &stop, const Job &job) const
+    {
+        (void)cluster_.send(call, job.id, Signal::kill);
+        stop.cancelled = Clock::now();
+    }
+
+    static bool has_waited_long(Stop &stop)
+    {
+        if (stop.cancelled == Clock::time_point{}) return false;
+        std::chrono::nanoseconds patience = patience_with_cancel;
+        if (!stop.plan.empty()) patience += stop.plan.back().grace;
+        if (Clock::now() - stop.cancelled <= patience) return false;
+        stop.report.outcome = StopOutcome::incomplete;
+        return true;
+    }
+
+    Host host_;
+    Settings settings_;
+    Cluster cluster_;
+};
+
+}  // namespace slurm
+
+LITBUILD_PLUGIN("slurm", LITBUILD_VERSION, litbuild::ProcessOf<slurm::SlurmProcess>)

@@ -1,0 +1,31 @@
+// How a job is found again: plain text, kept with the build.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace slurm {
+
+struct Token {
+    std::string uuid;         ///< of the build; the job bears it in its name
+    std::string cluster;      ///< as Slurm names it; empty: not known
+    uint64_t job = 0;         ///< its id; 0: not known
+    uint64_t submitted = 0;   ///< when, seconds since 1970-01-01 on the controller's clock; 0: not known
+    uint64_t restarts = 0;    ///< how often it had been requeued then
+    std::string host;         ///< who submits it, as long as there is no id
+    std::string boot;
+    uint64_t pid = 0;
+    uint64_t start = 0;
+
+    /// Of a launch that is about to be.
+    static Token of_launch(const std::string &uuid);
+    /// Throws Code::corrupt: not a token of this plugin.
+    static Token parse(const std::string &text);
+    std::string text() const;
+
+    std::string name() const { return "litbuild-" + uuid; }
+    /// Nobody is left who could submit it, or have done so unseen. False where that cannot be told.
+    bool is_launcher_gone() const;
+};
+
+}  // namespace slurm

@@ -6,6 +6,7 @@
 
 #include <folder-store/afterwards.hpp>
 #include <folder-store/fields.hpp>
+#include <folder-store/pause.hpp>
 #include <folder-store/tag_list.hpp>
 
 namespace litbuild::folder {
@@ -83,11 +84,34 @@ std::optional<Place> FolderStore::locate(const Call &call, const BuildName &buil
     return std::nullopt;
 }
 
+bool FolderStore::is_listed(const Call &call, const BuildName &build)
+{
+    const std::string wanted = std::to_string(build.runid);
+    bool found = false;
+    for (const Place place : {Place::live, Place::archive})
+        fs_->read_dir(call, folder(build.team, place), [&](std::string_view name, Kind kind) {
+            found = found || (name == wanted && kind == Kind::folder);
+            return !found;
+        });
+    return found;
+}
+
 Place FolderStore::place_of(const Call &call, const BuildName &build)
 {
-    call.check(to_string(build));
-    if (const std::optional<Place> place = locate(call, build)) return *place;
-    throw no_such(call, build);
+    constexpr std::chrono::milliseconds longest_wait(500);
+    const std::string object = to_string(build);
+    call.check(object);
+    std::optional<Place> place = locate(call, build);
+    // What a file server's client does not find it may only remember not to be there; a listing it asks for anew.
+    for (std::chrono::milliseconds wait(10); !place; wait *= 2) {
+        if ((fs_->capabilities() & LB_STORE_SHARED) == 0 || !is_listed(call, build)) throw no_such(call, build);
+        if (wait > longest_wait)
+            throw Error(Code::unavailable, object + ": the file server lists it, and does not find it; try again");
+        pause(call, wait);
+        call.check(object);
+        place = locate(call, build);
+    }
+    return *place;
 }
 
 std::vector<std::string> FolderStore::teams(const Call &call)

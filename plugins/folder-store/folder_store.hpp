@@ -100,6 +100,7 @@ private:
         return fs_->look(call, folder(build, place)).kind == Kind::folder;
     }
     std::optional<Place> locate(const Call &call, const BuildName &build);
+    bool is_listed(const Call &call, const BuildName &build);
     bool is_double(const Call &call, const BuildName &build);
     Place place_of(const Call &call, const BuildName &build);
     Error no_such(const Call &call, const BuildName &build);

@@ -798,3 +798,37 @@ BOOST_AUTO_TEST_CASE(descriptors_are_not_leaked)
     for (int i = 0; i < 1000 && is_mounted() && open_ones() != before; ++i) ::usleep(1000);
     BOOST_TEST(open_ones() == before);
 }
+
+#ifndef LITBUILD_TEST_NFS
+namespace {
+
+/// A file server's client that remembers of a name that it was not there.
+class Forgetful final : public folder::PosixFs {
+public:
+    Forgetful(const std::string &root, int often) : PosixFs(root), left_(often) {}
+    uint64_t capabilities() const override { return LB_STORE_SHARED; }
+    folder::Info look(const Call &call, const folder::Path &path) override
+    {
+        return path.text().ends_with("/1") && left_-- > 0 ? folder::Info{} : PosixFs::look(call, path);
+    }
+
+private:
+    int left_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(what_is_listed_is_looked_for_again)
+{
+    TempFolder root;
+    FolderStore maker(open_fs(root.path));
+    maker.create(Call(), new_build("contoso", 1));
+    // Each attempt is eight looks.
+    FolderStore once(std::make_unique<Forgetful>(root.path.string(), 12));
+    BOOST_TEST(once.find(Call(), {"contoso", 1}).runid == 1);
+    FolderStore never(std::make_unique<Forgetful>(root.path.string(), 1000));
+    BOOST_TEST(failure([&] { never.find(Call(), {"contoso", 1}); }) ==
+               "unavailable; contoso/1: the file server lists it, and does not find it; try again");
+    BOOST_TEST(failure([&] { never.find(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
+}
+#endif

@@ -22,10 +22,14 @@ foreach(program litbuild litbuild-plugin)
 endforeach()
 
 # plugins
-foreach(plugin local-fs local-process nfs container)
+foreach(plugin local-fs local-process nfs container slurm)
   install(TARGETS ${plugin} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/litbuild/plugins COMPONENT plugins)
   install(FILES ${LITBUILD_PLUGIN_OUTPUT}/${plugin}.json DESTINATION ${CMAKE_INSTALL_LIBDIR}/litbuild/plugins COMPONENT plugins)
 endforeach()
+
+if(TARGET litbuild-slurm)
+  install(TARGETS litbuild-slurm RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/litbuild/plugins COMPONENT plugins)
+endif()
 
 # development
 install(TARGETS litbuild_sdk EXPORT litbuildTargets)

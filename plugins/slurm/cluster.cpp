@@ -96,7 +96,9 @@ Job job_of(const json::object &from)
 
 [[noreturn]] void fail(const std::string &object, const json::object &error)
 {
-    const auto code = static_cast<int64_t>(number(error, "error_number"));
+    // slurmrestd writes it so, or, of a submission, so.
+    const char *key = error.contains("error_number") ? "error_number" : "error_code";
+    const auto code = static_cast<int64_t>(number(error, key));
     const std::string said = text(error, "error"), more = text(error, "description");
     const std::string sentence =
         said.empty() ? "Slurm's error " + std::to_string(code) + (more.empty() ? "" : ": " + more) : said;
@@ -157,6 +159,8 @@ json::object Cluster::ask(const Call &call, Verb verb, const std::string &target
     json::value out = json::parse(answer, error);
     if (error || !out.is_object()) throw Unreachable(Code::unavailable, object() + ": its answer is not JSON");
     const json::value *errors = out.as_object().if_contains("errors");
+    // A job that was taken although nothing can run it now: the error is only a hint, and the job's reason tells the same.
+    if (number(out.as_object(), "job_id") > 0) return std::move(out.as_object());
     if (errors && errors->is_array() && !errors->as_array().empty() && errors->as_array()[0].is_object())
         fail(object(), errors->as_array()[0].as_object());
     return std::move(out.as_object());
@@ -216,6 +220,28 @@ bool Cluster::is_to_load()
 }
 
 std::optional<Job> Cluster::glance(const Call &call, uint64_t id)
+{
+    constexpr std::chrono::milliseconds pause(2000);
+    {
+        const std::lock_guard guard(mutex_);
+        if (Clock::now() < away_until_) throw Unreachable(Code::unavailable, why_away_);
+    }
+    const Clock::time_point begun = Clock::now();
+    try {
+        return glance_now(call, id);
+    } catch (const Error &e) {
+        if (call.cancelled() || (e.code() != Code::unavailable && e.code() != Code::timeout)) throw;
+        const auto time = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begun);
+        const std::lock_guard guard(mutex_);
+        away_until_ = Clock::now() + pause;
+        why_away_ = e.code() == Code::unavailable
+                        ? e.what()
+                        : object() + ": Slurm's controller has not answered for " + std::to_string(time.count()) + " s";
+        throw Unreachable(Code::unavailable, why_away_);
+    }
+}
+
+std::optional<Job> Cluster::glance_now(const Call &call, uint64_t id)
 {
     std::unique_lock guard(mutex_);
     const auto known = [&] {

@@ -56,7 +56,8 @@ public:
     uint64_t submit(const litbuild::Call &call, const boost::json::object &what) const;
     /// None: Slurm has no such job, or no more.
     std::optional<Job> job(const litbuild::Call &call, uint64_t id) const;
-    /// The same, but where many are asked for, all at once, and then up to a second old.
+    /// The same, but where many are asked for, all at once, and then up to a second old. A controller that was not to be reached
+    /// is not tried again for two seconds.
     std::optional<Job> glance(const litbuild::Call &call, uint64_t id);
     std::vector<Job> all(const litbuild::Call &call) const;
     /// By name; none, one, or such as were submitted twice.
@@ -66,6 +67,7 @@ public:
 
 private:
     bool is_to_load();
+    std::optional<Job> glance_now(const litbuild::Call &call, uint64_t id);
     boost::json::object ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
 
     const std::unique_ptr<Transport> transport_;
@@ -74,6 +76,8 @@ private:
     std::map<uint64_t, Job> seen_;
     litbuild::Clock::time_point seen_at_{};
     litbuild::Clock::time_point counted_from_{};
+    litbuild::Clock::time_point away_until_{};
+    std::string why_away_;
     int asked_ = 0;
     bool is_loading_ = false;
 };

@@ -131,7 +131,7 @@ json::object submission(const Settings &settings, const LaunchSpec &spec, const 
 class Launch {
 public:
     Launch(const Call &call, const Cluster &cluster, const Settings &settings, const LaunchSpec &spec)
-        : call_(call), cluster_(cluster), settings_(settings), spec_(spec), token_(Token::of_launch(spec.uuid))
+        : call_(call), cluster_(cluster), settings_(settings), spec_(spec), token_(Token::of_launch(spec.uuid, spec.folder))
     {
     }
 

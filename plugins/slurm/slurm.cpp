@@ -13,9 +13,9 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A controller that was restarted is back within this; one that is away for longer is told as away.
-constexpr auto patience_with_controller = 15s;
-/// Of those who only want to know.
-constexpr auto patience_with_questions = 10s;
+constexpr auto patience_with_controller = 5s;
+/// Of those who only want to know: the C library itself tries for ten seconds to reach one that is not there.
+constexpr auto patience_with_questions = 3s;
 /// Beyond its plan, for the runner's last word, and for Slurm to notice.
 constexpr auto patience_with_runner = 10s;
 /// For a job that is cancelled, beyond the plan's last grace: Slurm itself waits KillWait, 30 s by default, before it kills.
@@ -38,7 +38,9 @@ public:
     Probe probe(const Call &call, const std::string &text) override
     {
         const Token token = Token::parse(text);
-        return look(call.at_most(patience_with_questions), token, Look::glance);
+        // Who asks still has to read what the folder tells.
+        const std::chrono::nanoseconds half = call.left(2 * patience_with_questions) / 2;
+        return look(call.at_most(std::min<std::chrono::nanoseconds>(half, patience_with_questions)), token, Look::glance);
     }
 
     Probe wait(const Call &call, const std::string &text) override
@@ -64,13 +66,15 @@ public:
         const Clock::time_point begin = Clock::now();
         Clock::time_point trouble{};
         for (auto time = 20ms;; time = std::min(time * 2, std::chrono::milliseconds(500))) {
+            const Clock::time_point asked = Clock::now();
             try {
                 if (is_over(stop)) break;
                 trouble = {};
-            } catch (const Unreachable &e) {
-                if (trouble == Clock::time_point{}) trouble = Clock::now();
+            } catch (const Error &e) {
+                if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
+                if (trouble == Clock::time_point{}) trouble = asked;
                 // Its runner hears of the request through the folder and needs no controller; whether it does, its status tells.
-                if (call.expired() || Clock::now() - trouble > patience_with_controller) {
+                if (call.expired() || Clock::now() - trouble >= patience_with_controller) {
                     host_.log(LB_LOG_WARNING, e.what());
                     stop.report.outcome = text.empty() ? StopOutcome::incomplete : StopOutcome::requested;
                     break;
@@ -156,9 +160,11 @@ private:
         Probe out;
         try {
             if (const std::optional<Job> job = find(call, token, how)) return probe_of(*job);
-            out.life = Life::gone;
+            // A controller that was killed forgets what it was given in its last seconds; the job may run all the same.
+            const bool may_run = token.was_begun().value_or(true);
+            out.life = may_run ? Life::unknown : Life::gone;
             if (token.job == 0) {
-                const bool is_gone = token.is_launcher_gone();
+                const bool is_gone = !may_run && token.is_launcher_gone();
                 out.life = is_gone ? Life::gone : Life::unknown;
                 out.evidence = is_gone ? "who was to submit its job is gone, and Slurm has none of that name"
                                        : "its job is not in Slurm's queue yet";
@@ -167,9 +173,11 @@ private:
                 out.evidence = cluster_.object() + ": another cluster answers there, and not " + token.cluster;
             } else {
                 out.evidence = "Slurm has no job " + std::to_string(token.job) +
-                               " of this build any more (it forgets what has ended after its MinJobAge)";
+                               " of this build any more (it forgets what has ended, after its MinJobAge)";
             }
-        } catch (const Unreachable &e) {
+        } catch (const Error &e) {
+            if (call.cancelled()) throw;
+            // Whatever keeps Slurm from telling, it tells nothing of the build.
             out.life = Life::unknown;
             out.evidence = e.what();
         }
@@ -191,14 +199,15 @@ private:
         const Token &token = stop.token;
         stop.report.mechanism = stop.cancelled == Clock::time_point{} ? "runner" : "scancel";
         // One whose time is up still has to be asked for.
-        const Call call = stop.call.expired() ? Call::within(5s) : stop.call;
+        const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(patience_with_controller);
         const std::optional<Job> job = find(call, token, Look::closely);
         if (!job && token.job != 0 && is_other_cluster(call, token)) {
             stop.report.outcome = StopOutcome::requested;
             return true;
         }
         if (!job || phase_of(*job) == Phase::ended) {
-            stop.report.outcome = job && !is_certain(*job) ? StopOutcome::requested
+            const bool may_run = job ? !is_certain(*job) : !stop.seen_alive && token.was_begun().value_or(true);
+            stop.report.outcome = may_run                  ? StopOutcome::requested
                                   : stop.seen_alive        ? StopOutcome::done
                                                            : StopOutcome::already;
             return true;

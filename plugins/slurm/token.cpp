@@ -1,5 +1,6 @@
 #include "token.hpp"
 
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -24,10 +25,12 @@ std::string host_name()
 
 }  // namespace
 
-Token Token::of_launch(const std::string &uuid)
+Token Token::of_launch(const std::string &uuid, const std::string &folder)
 {
     Token out;
     out.uuid = uuid;
+    // One that cannot stand in a line is not kept.
+    if (folder.find('\n') == std::string::npos) out.folder = folder;
     out.host = host_name();
     out.boot = litbuild::linux_::boot_id();
     out.pid = static_cast<uint64_t>(::getpid());
@@ -42,11 +45,19 @@ bool Token::is_launcher_gone() const
     return boot != litbuild::linux_::boot_id() || !litbuild::linux_::hold(static_cast<pid_t>(pid), start);
 }
 
+std::optional<bool> Token::was_begun() const
+{
+    struct stat info{};
+    if (folder.empty() || ::stat((folder + "/.control").c_str(), &info) != 0) return std::nullopt;
+    return ::stat((folder + "/.control/runner").c_str(), &info) == 0;
+}
+
 Token Token::parse(const std::string &text)
 {
     Token out;
     litbuild::read_token(text, first_line, [&](std::string_view key, std::string_view value) {
         if (key == "uuid") out.uuid = value;
+        if (key == "folder") out.folder = value;
         if (key == "cluster") out.cluster = value;
         if (key == "job") out.job = litbuild::token_number(value);
         if (key == "submitted") out.submitted = litbuild::token_number(value);
@@ -65,6 +76,7 @@ std::string Token::text() const
 {
     litbuild::TokenWriter out(first_line);
     out.add("uuid", uuid);
+    out.add("folder", folder);
     out.add("cluster", cluster);
     out.add("job", job);
     out.add("submitted", submitted);

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace slurm {
 
 struct Token {
     std::string uuid;         ///< of the build; the job bears it in its name
+    std::string folder;       ///< of the build, as the nodes see it; empty: not known
     std::string cluster;      ///< as Slurm names it; empty: not known
     uint64_t job = 0;         ///< its id; 0: not known
     uint64_t submitted = 0;   ///< when, seconds since 1970-01-01 on the controller's clock; 0: not known
@@ -18,7 +20,7 @@ struct Token {
     uint64_t start = 0;
 
     /// Of a launch that is about to be.
-    static Token of_launch(const std::string &uuid);
+    static Token of_launch(const std::string &uuid, const std::string &folder);
     /// Throws Code::corrupt: not a token of this plugin.
     static Token parse(const std::string &text);
     std::string text() const;
@@ -26,6 +28,8 @@ struct Token {
     std::string name() const { return "litbuild-" + uuid; }
     /// Nobody is left who could submit it, or have done so unseen. False where that cannot be told.
     bool is_launcher_gone() const;
+    /// A runner has begun with the build, whatever became of it. None: the folder is not to be seen from here.
+    std::optional<bool> was_begun() const;
 };
 
 }  // namespace slurm

@@ -42,7 +42,8 @@ struct World {
 uml::Result good(uml::HostOf &host, const std::string &script)
 {
     uml::Result result = host.call(script);
-    BOOST_REQUIRE_MESSAGE(result.status == 0, script << ": status " << result.status << ": " << result.output);
+    BOOST_REQUIRE_MESSAGE(result.status == 0, script << ": status " << result.status << ": " << result.output
+                                                      << "; again: " << host.call(script + "; ls -la --full-time /run/data/contoso/logs").output);
     return result;
 }
 

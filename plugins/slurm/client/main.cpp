@@ -138,6 +138,7 @@ json::object submit(const json::object &body)
         job.num_tasks = 1;
         job.cpus_per_task = found->to_number<uint16_t>();
         job.min_cpus = job.cpus_per_task;
+        job.pn_min_cpus = job.cpus_per_task;
     }
     submit_response_msg_t *answer = nullptr;
     if (::slurm_submit_batch_job(&job, &answer) != SLURM_SUCCESS) refuse("slurm_submit_batch_job");

@@ -210,7 +210,7 @@ private:
     /// Sees to it that it never runs, or finds that it does.
     void give_up(const Error &why)
     {
-        if (service::claim(spec_) == service::Claim::runners) return;
+        if (service::claim(spec_.folder, to_string(spec_.build), "the launch was given up") == service::Claim::runners) return;
         remove_token();
         try {
             const Call little = Call::within(2s);

@@ -2,6 +2,8 @@
 #include <litbuild/export.hpp>
 #include <litbuild/version.hpp>
 
+#include <service/claim.hpp>
+
 #include "launching.hpp"
 #include "standing.hpp"
 
@@ -214,7 +216,11 @@ private:
         }
         if (phase_of(*job) == Phase::waiting) {
             // Of one that ran before, the first run may be alive on a node that is cut off; its runner hears of the request.
-            if (stop.cancelled == Clock::time_point{}) cancel(call, stop, *job);
+            if (stop.cancelled == Clock::time_point{}) {
+                // A controller that is killed may forget that it has cancelled it.
+                if (token.was_begun() == false) (void)service::claim(token.folder, described(*job), "it was stopped before it began");
+                cancel(call, stop, *job);
+            }
             return has_waited_long(stop);
         }
         stop.seen_alive = true;

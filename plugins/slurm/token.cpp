@@ -7,6 +7,8 @@
 #include <litbuild/linux/proc.hpp>
 #include <litbuild/token_lines.hpp>
 
+#include <service/claim.hpp>
+
 namespace slurm {
 
 using litbuild::Code;
@@ -49,7 +51,8 @@ std::optional<bool> Token::was_begun() const
 {
     struct stat info{};
     if (folder.empty() || ::stat((folder + "/.control").c_str(), &info) != 0) return std::nullopt;
-    return ::stat((folder + "/.control/runner").c_str(), &info) == 0;
+    const std::optional<std::string> runner = litbuild::linux_::slurp((folder + "/.control/runner").c_str());
+    return runner && !runner->starts_with(service::given_up);
 }
 
 Token Token::parse(const std::string &text)

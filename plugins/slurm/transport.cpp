@@ -95,11 +95,13 @@ public:
         ::posix_spawn_file_actions_destroy(&actions);
         ::posix_spawnattr_destroy(&attributes);
         if (failed != 0) throw litbuild::os_error(object, "start it", failed);
+        // Where the host reaps everything, its number may soon be another's.
+        held_ = litbuild::linux_::open_pidfd(pid_);
     }
     ~Child()
     {
         if (pid_ <= 0) return;
-        ::kill(pid_, SIGKILL);
+        if (held_) litbuild::linux_::send(held_, SIGKILL);
         wait();
     }
     Child(const Child &) = delete;
@@ -118,6 +120,7 @@ public:
 
 private:
     pid_t pid_ = 0;
+    Descriptor held_;
 };
 
 Descriptor above_standard(int fd) { return Descriptor(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }

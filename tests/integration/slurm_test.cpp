@@ -96,6 +96,11 @@ BOOST_DATA_TEST_CASE(from_the_queue_to_the_archive, data::make(both), way)
     BOOST_TEST(detail.at("job").to_number<int64_t>() == std::stoll(Cluster::job_of(build)));
     BOOST_TEST(std::string(detail.at("place").as_string()) ==
                "Slurm job " + Cluster::job_of(build) + " on node " + std::string(detail.at("node").as_string()));
+    const std::string config = (room.root() / "config.json").string();
+    spill(config, json::serialize(json::object{{"root", room.root().string()}, {"plugin_folders", {::getenv("LITBUILD_PLUGIN_DIR")}},
+                                               {"process", cluster.process(way)}}));
+    const std::string shown = cluster.run(std::string(::getenv("LITBUILD_BIN_DIR")) + "/litbuild --config " + config + " status contoso 1");
+    BOOST_TEST(shown.find("\nplace       Slurm job " + Cluster::job_of(build) + " on node ") != std::string::npos, shown);
     // What Slurm knows of it.
     BOOST_TEST(cluster.of_job(build, "JobName") == "litbuild-" + uuid_of(build));
     BOOST_TEST(fs::exists(build.archive() / "two"));
@@ -136,6 +141,8 @@ BOOST_DATA_TEST_CASE(queued_with_a_reason, data::make(both), way)
     BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
     BOOST_TEST(name(build.get_status().state) == "stopped");
     BOOST_TEST(cluster.of_job(build, "JobState") == "CANCELLED");
+    // A controller that is killed may have forgotten that; then the runner does.
+    BOOST_TEST(slurp(build.path() / ".control/runner") == "none: it was stopped before it began\n");
     BOOST_TEST(!fs::exists(build.path() / "ran"));
 }
 

@@ -153,6 +153,8 @@ public:
     }
     void until_idle() const
     {
+        // A controller that was killed may have forgotten that they were cancelled.
+        run("scancel --partition=closed");
         for (const auto end = Clock::now() + 60s; !run("squeue -h").empty(); std::this_thread::sleep_for(100ms)) {
             hurry();
             if (Clock::now() > end) BOOST_FAIL("the queue does not become empty: " << run("squeue"));

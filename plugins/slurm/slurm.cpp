@@ -48,13 +48,15 @@ public:
     Probe wait(const Call &call, const std::string &text) override
     {
         const Token token = Token::parse(text);
+        Probe known;
         for (auto time = 20ms;; time = std::min(time * 2, std::chrono::milliseconds(1000))) {
-            Probe out = look(call, token, Look::closely);
-            if (out.life == Life::gone || call.expired()) return out;
-            if (call.cancelled()) throw Error(Code::cancelled, "job of " + token.uuid + ": cancelled");
-            // Whether the build has ended stands in its folder, and who waits looks there.
-            if (out.life == Life::unknown) return out;
+            Probe now = look(call, token, Look::closely);
+            // A question that the deadline ended tells nothing, and the one before it does.
+            if (now.life != Life::unknown || !call.expired() || known.evidence.empty()) known = std::move(now);
+            // Of one that Slurm cannot tell of, whether it has ended stands in its folder, and who waits looks there.
+            if (known.life == Life::gone || known.life == Life::unknown || call.expired()) return known;
             pause(call, time);
+            if (call.cancelled()) throw Error(Code::cancelled, "job of " + token.uuid + ": cancelled");
         }
     }
 

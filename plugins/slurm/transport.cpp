@@ -150,7 +150,8 @@ public:
         Child child(object_, path_, environment(), in.get(), writer.get(), errors.get());
         writer.reset();
         std::string answer = listen(call, reader);
-        if (child.wait().value_or(0) == 0 && answer.starts_with('{')) return answer;
+        if (child.wait().value_or(0) == 0 && answer.starts_with("\n{")) return answer.substr(1);
+        if (answer.empty()) throw NotReached(Code::unavailable, object_ + ": " + last_line(errors));
         throw Unreachable(Code::unavailable, object_ + ": " + last_line(errors));
     }
 

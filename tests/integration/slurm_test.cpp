@@ -700,6 +700,21 @@ BOOST_AUTO_TEST_CASE(a_launcher_that_dies)
     BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
 }
 
+BOOST_DATA_TEST_CASE(the_contract, data::make(both), way)
+{
+    CLUSTER_OR_SKIP("the_contract");
+    json::object config = cluster.process(way);
+    config.erase("plugin");
+    const TempRoot folder;
+    const std::string said = (folder.path() / "said").string(), file = (folder.path() / "config.json").string();
+    spill(file, json::serialize(json::object{{"process", config}}));
+    const std::string check = std::string(::getenv("LITBUILD_BIN_DIR")) + "/litbuild-plugin check " + ::getenv("LITBUILD_PLUGIN_DIR") +
+                              "/slurm.so " + file + " >" + said + " 2>&1";
+    BOOST_TEST(std::system(check.c_str()) == 0);
+    const std::string all = slurp(said);
+    BOOST_TEST(all.find(" passed, 0 failed, 0 skipped") != std::string::npos, all);
+}
+
 // Many that wait are asked for in few requests.
 BOOST_AUTO_TEST_CASE(many_that_wait)
 {

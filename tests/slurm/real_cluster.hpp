@@ -155,9 +155,13 @@ public:
     {
         // A controller that was killed may have forgotten that they were cancelled.
         run("scancel --partition=closed");
-        for (const auto end = Clock::now() + 60s; !run("squeue -h").empty(); std::this_thread::sleep_for(100ms)) {
-            hurry();
+        const auto end = Clock::now() + 90s;
+        // Each hurry is a new time to wait for.
+        for (auto again = Clock::now(); !run("squeue -h").empty(); std::this_thread::sleep_for(100ms)) {
             if (Clock::now() > end) BOOST_FAIL("the queue does not become empty: " << run("squeue"));
+            if (Clock::now() < again) continue;
+            hurry();
+            again = Clock::now() + 8s;
         }
     }
 

@@ -2,7 +2,7 @@
 //
 // Reads a request on standard input, {"verb": "GET", "target": "/job/12", "body": {...}}, and writes the answer to standard
 // output: those of slurmrestd's API v0.0.38 that the plugin asks for, and as slurmrestd would answer them. Whoever started it
-// ends it at his deadline.
+// ends it at his deadline. A line break stands before the answer as soon as the controller may be asked.
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -177,7 +177,10 @@ int main()
     json::object out;
     try {
         const json::value request = json::parse(given);
+        // Ends this program where it finds no configuration.
         ::slurm_init(nullptr);
+        // From here on something may have been sent.
+        std::cout << '\n' << std::flush;
         out = answer_to(request);
         out["errors"] = json::array();
     } catch (const Refused &e) {

@@ -1,10 +1,11 @@
 // The plugin container: each build in a container of its own. See README.md.
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
 #include <litbuild/export.hpp>
 #include <litbuild/version.hpp>
+
+#include <service/pause.hpp>
 
 #include "launching.hpp"
 
@@ -12,6 +13,7 @@ namespace container {
 
 using namespace litbuild;
 using namespace std::chrono_literals;
+using service::pause;
 
 namespace {
 
@@ -43,13 +45,6 @@ std::string memory_text(const Container &found)
     if (found.exit_code == 128 + SIGKILL && found.memory > 0)
         return "; its memory limit is " + limit + ", and what goes over that is ended so";
     return "";
-}
-
-void pause(const Call &call, std::chrono::milliseconds time)
-{
-    pollfd wait{call.cancel_fd(), POLLIN, 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.left(time));
-    ::poll(&wait, 1, static_cast<int>(std::min(left, time).count()));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "launching.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <litbuild/linux/descriptor.hpp>
 
 #include <service/claim.hpp>
+#include <service/pause.hpp>
 
 namespace slurm {
 
@@ -21,14 +21,8 @@ using litbuild::Code;
 using litbuild::Error;
 using litbuild::LaunchSpec;
 using litbuild::linux_::Descriptor;
+using service::pause;
 using namespace std::chrono_literals;
-
-void pause(const Call &call, std::chrono::milliseconds time)
-{
-    pollfd wait{call.cancel_fd(), POLLIN, 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.left(time));
-    ::poll(&wait, 1, static_cast<int>(std::min(left, time).count()));
-}
 
 std::string comment_of(const litbuild::BuildName &build) { return "litbuild " + to_string(build); }
 

@@ -14,7 +14,4 @@ std::string comment_of(const litbuild::BuildName &build);
 /// None: it is none of litbuild's.
 std::optional<litbuild::BuildName> build_of(const std::string &comment);
 
-/// Waits, or until the call is cancelled.
-void pause(const litbuild::Call &call, std::chrono::milliseconds time);
-
 }  // namespace slurm

@@ -3,6 +3,7 @@
 #include <litbuild/version.hpp>
 
 #include <service/claim.hpp>
+#include <service/pause.hpp>
 
 #include "launching.hpp"
 #include "standing.hpp"
@@ -11,6 +12,7 @@ namespace slurm {
 
 using namespace litbuild;
 using namespace std::chrono_literals;
+using service::pause;
 
 namespace {
 

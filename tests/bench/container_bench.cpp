@@ -16,20 +16,6 @@ namespace {
 constexpr int rounds = 9;
 constexpr const char *script = "trap 'exit 0' TERM; touch first; while :; do sleep 0.02; done";
 
-int64_t wall()
-{
-    timespec time{};
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-int64_t time_of(const fs::path &file)
-{
-    struct stat info{};
-    ::stat(file.c_str(), &info);
-    return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
-}
-
 void row(const std::string &what, const std::vector<double> &ours, const std::string &other, const std::vector<double> &theirs)
 {
     figures::tell({.what = what, .ours = figures::median(ours), .other = other, .theirs = figures::median(theirs)});
@@ -62,25 +48,25 @@ BOOST_DATA_TEST_CASE(container, data::make(std::vector<std::string>{"docker", "p
     std::vector<double> our_start, our_stop, their_start, their_stop;
     for (int i = 1; i <= rounds; ++i) {
         const std::string id = std::to_string(i);
-        int64_t begin = wall();
+        int64_t begin = figures::wall();
         BOOST_REQUIRE(run({litbuild, "--config", config, "launch", "bench", "--", "sh", "-c", script}, {}, log));
         const fs::path first = fs::path(root) / "bench/logs" / id / "first";
         until_file(first);
-        our_start.push_back(static_cast<double>(time_of(first) - begin) / 1e6);
-        begin = wall();
+        our_start.push_back(static_cast<double>(figures::written_at(first) - begin) / 1e6);
+        begin = figures::wall();
         BOOST_REQUIRE(run({litbuild, "--config", config, "stop", "bench", id}, {}, log));
-        our_stop.push_back(static_cast<double>(wall() - begin) / 1e6);
+        our_stop.push_back(static_cast<double>(figures::wall() - begin) / 1e6);
 
         const fs::path folder = room.root() / ("own-" + id);
         fs::create_directories(folder);
-        begin = wall();
+        begin = figures::wall();
         with_own({"run", "-d", "--rm", "--name", "own-" + id, "--network", "none", "--read-only", "--cap-drop", "ALL", "-v",
                   folder.string() + ":" + folder.string(), "-w", folder.string(), "localhost/busybox:1", "sh", "-c", script});
         until_file(folder / "first");
-        their_start.push_back(static_cast<double>(time_of(folder / "first") - begin) / 1e6);
-        begin = wall();
+        their_start.push_back(static_cast<double>(figures::written_at(folder / "first") - begin) / 1e6);
+        begin = figures::wall();
         with_own({"stop", "own-" + id});
-        their_stop.push_back(static_cast<double>(wall() - begin) / 1e6);
+        their_stop.push_back(static_cast<double>(figures::wall() - begin) / 1e6);
     }
     row(engine_name + ": launch to first step", our_start, own[0] + " run -d", their_start);
     row(engine_name + ": stop", our_stop, own[0] + " stop", their_stop);

@@ -1,6 +1,8 @@
 // What a benchmark tells: a line for people, and, where LITBUILD_FIGURES names a file, a line of JSON in it for the report.
 #pragma once
 
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +30,21 @@ Milliseconds time_of(const Body &body)
     const auto begin = std::chrono::steady_clock::now();
     body();
     return since(begin);
+}
+
+/// Nanoseconds since 1970-01-01, as file systems count them.
+inline int64_t wall()
+{
+    timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+inline int64_t written_at(const std::string &file)
+{
+    struct stat info{};
+    ::stat(file.c_str(), &info);
+    return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
 inline double median(std::vector<double> values)

@@ -14,21 +14,7 @@ namespace {
 constexpr int rounds = 9;
 constexpr const char *script = "trap 'exit 0' TERM; touch first; while :; do sleep 0.02; done";
 
-int64_t wall()
-{
-    timespec time{};
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-int64_t time_of(const fs::path &file)
-{
-    struct stat info{};
-    ::stat(file.c_str(), &info);
-    return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
-}
-
-double ms_since(int64_t begin) { return static_cast<double>(wall() - begin) / 1e6; }
+double ms_since(int64_t begin) { return static_cast<double>(figures::wall() - begin) / 1e6; }
 
 void row(const std::string &what, const std::vector<double> &ours, const std::string &other, const std::vector<double> &theirs)
 {
@@ -56,24 +42,24 @@ BOOST_AUTO_TEST_CASE(on_a_cluster)
     std::vector<double> our_start, our_stop, our_submit, their_start, their_stop, their_submit;
     for (int i = 1; i <= rounds; ++i) {
         const std::string id = std::to_string(i);
-        int64_t begin = wall();
+        int64_t begin = figures::wall();
         cluster.run(litbuild + "launch bench -- sh -c \"" + script + "\"");
         our_submit.push_back(ms_since(begin));
         const fs::path first = room.root() / "bench/logs" / id / "first";
         until_file(first);
-        our_start.push_back(static_cast<double>(time_of(first) - begin) / 1e6);
-        begin = wall();
+        our_start.push_back(static_cast<double>(figures::written_at(first) - begin) / 1e6);
+        begin = figures::wall();
         cluster.run(litbuild + "stop bench " + id);
         our_stop.push_back(ms_since(begin));
 
         const fs::path folder = own.path() / id;
         fs::create_directories(folder);
-        begin = wall();
+        begin = figures::wall();
         const std::string job = cluster.run("cd " + folder.string() + " && sbatch --parsable -o out --wrap \"" + script + "\"");
         their_submit.push_back(ms_since(begin));
         until_file(folder / "first");
-        their_start.push_back(static_cast<double>(time_of(folder / "first") - begin) / 1e6);
-        begin = wall();
+        their_start.push_back(static_cast<double>(figures::written_at(folder / "first") - begin) / 1e6);
+        begin = figures::wall();
         cluster.run("scancel " + job);
         // scancel does not wait; ours does.
         eventually("its end", [&] { return cluster.of_job(job, "JobState") == "CANCELLED"; });
@@ -89,10 +75,10 @@ BOOST_AUTO_TEST_CASE(on_a_cluster)
         engine.launch("many", shell("true", {{"process", {{"partition", "closed"}}}}));
     std::vector<double> ours, theirs;
     for (int i = 0; i < rounds; ++i) {
-        int64_t begin = wall();
+        int64_t begin = figures::wall();
         BOOST_TEST(engine.list("many").size() == static_cast<size_t>(count));
         ours.push_back(ms_since(begin));
-        begin = wall();
+        begin = figures::wall();
         BOOST_TEST(!cluster.run("squeue -h").empty());
         theirs.push_back(ms_since(begin));
         // Nothing of the last one is fresh any more.

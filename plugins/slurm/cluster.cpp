@@ -206,22 +206,65 @@ std::vector<Job> Cluster::named(const Call &call, const std::string &name) const
     return out;
 }
 
-// Whether the caller is to load all of them; many who come at once must not each ask for his own.
-bool Cluster::is_to_load()
+std::optional<Job> Cluster::seen(uint64_t id) const
 {
-    constexpr int many = 4;
+    const auto found = seen_.find(id);
+    return found != seen_.end() && Clock::now() - seen_at_ < fresh ? std::optional(found->second) : std::nullopt;
+}
+
+// Whether more than a few have come within a second.
+bool Cluster::are_many()
+{
+    constexpr int few = 4;
     const Clock::time_point now = Clock::now();
     if (now - counted_from_ >= fresh) {
         counted_from_ = now;
         asked_ = 0;
     }
-    if (++asked_ <= many || is_loading_ || now - seen_at_ < fresh) return false;
-    return is_loading_ = true;
+    return ++asked_ > few && now - seen_at_ >= fresh;
+}
+
+void Cluster::see_all(const Call &call, std::unique_lock<std::mutex> &guard)
+{
+    is_loading_ = true;
+    guard.unlock();
+    const Clock::time_point begun = Clock::now();
+    std::map<uint64_t, Job> found;
+    std::exception_ptr thrown;
+    try {
+        for (Job &each : all(call)) found.emplace(each.id, std::move(each));
+    } catch (...) {
+        thrown = std::current_exception();
+    }
+    guard.lock();
+    is_loading_ = false;
+    if (!thrown) {
+        seen_ = std::move(found);
+        seen_at_ = begun;
+    }
+    loaded_.notify_all();
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+std::optional<Job> Cluster::glance_now(const Call &call, uint64_t id)
+{
+    constexpr std::chrono::milliseconds look_for_cancel(50);
+    std::unique_lock guard(mutex_);
+    while (is_loading_ && !seen(id)) {
+        loaded_.wait_for(guard, std::min<Clock::duration>(call.left(look_for_cancel), look_for_cancel));
+        call.check(object());
+        if (Clock::now() < away_until_) throw Unreachable(Code::unavailable, why_away_);
+    }
+    if (std::optional<Job> found = seen(id)) return found;
+    if (are_many()) see_all(call, guard);
+    if (std::optional<Job> found = seen(id)) return found;
+    guard.unlock();
+    return job(call, id);
 }
 
 std::optional<Job> Cluster::glance(const Call &call, uint64_t id)
 {
-    constexpr std::chrono::milliseconds pause(2000);
+    constexpr std::chrono::milliseconds pause(2000), short_call(1000);
     {
         const std::lock_guard guard(mutex_);
         if (Clock::now() < away_until_) throw Unreachable(Code::unavailable, why_away_);
@@ -230,44 +273,17 @@ std::optional<Job> Cluster::glance(const Call &call, uint64_t id)
     try {
         return glance_now(call, id);
     } catch (const Error &e) {
-        if (call.cancelled() || (e.code() != Code::unavailable && e.code() != Code::timeout)) throw;
-        const auto time = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begun);
+        const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
+        // Whose own time was short says nothing of the controller.
+        if (call.cancelled() || (e.code() != Code::unavailable && (e.code() != Code::timeout || time < short_call))) throw;
         const std::lock_guard guard(mutex_);
         away_until_ = Clock::now() + pause;
         why_away_ = e.code() == Code::unavailable
                         ? e.what()
-                        : object() + ": Slurm's controller has not answered for " + std::to_string(time.count()) + " s";
+                        : object() + ": Slurm's controller has not answered for " + std::to_string(time.count() / 1000) + " s";
+        loaded_.notify_all();
         throw Unreachable(Code::unavailable, why_away_);
     }
-}
-
-std::optional<Job> Cluster::glance_now(const Call &call, uint64_t id)
-{
-    std::unique_lock guard(mutex_);
-    const auto known = [&] {
-        const auto found = seen_.find(id);
-        return found != seen_.end() && Clock::now() - seen_at_ < fresh ? std::optional(found->second) : std::nullopt;
-    };
-    if (std::optional<Job> found = known()) return found;
-    if (is_to_load()) {
-        guard.unlock();
-        const Clock::time_point begun = Clock::now();
-        std::map<uint64_t, Job> found;
-        std::exception_ptr thrown;
-        try {
-            for (Job &each : all(call)) found.emplace(each.id, std::move(each));
-        } catch (...) {
-            thrown = std::current_exception();
-        }
-        guard.lock();
-        is_loading_ = false;
-        if (thrown) std::rethrow_exception(thrown);
-        seen_ = std::move(found);
-        seen_at_ = begun;
-        if (std::optional<Job> there = known()) return there;
-    }
-    guard.unlock();
-    return job(call, id);
 }
 
 bool Cluster::send(const Call &call, uint64_t id, Signal signal) const

@@ -1,6 +1,7 @@
 // What this plugin asks of Slurm's controller.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -66,13 +67,18 @@ public:
     bool send(const litbuild::Call &call, uint64_t id, Signal signal) const;
 
 private:
-    bool is_to_load();
+    // With `mutex_` held:
+    std::optional<Job> seen(uint64_t id) const;
+    bool are_many();
+    void see_all(const litbuild::Call &call, std::unique_lock<std::mutex> &guard);
+
     std::optional<Job> glance_now(const litbuild::Call &call, uint64_t id);
     boost::json::object ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body = "") const;
 
     const std::unique_ptr<Transport> transport_;
     const std::chrono::milliseconds patience_;
     std::mutex mutex_;
+    std::condition_variable loaded_;
     std::map<uint64_t, Job> seen_;
     litbuild::Clock::time_point seen_at_{};
     litbuild::Clock::time_point counted_from_{};

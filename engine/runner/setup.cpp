@@ -56,6 +56,17 @@ Milliseconds time_of(const boost::json::object &from, const char *key)
     return time;
 }
 
+// The controller ends it at that time: so early that the stop plan and a last word have room before.
+void limit_by_controller(Setup &setup)
+{
+    if (setup.controllers_limit == Milliseconds(0)) return;
+    std::chrono::nanoseconds plan = std::chrono::seconds(5);
+    for (size_t i = 0; i + 1 < setup.stop.size(); ++i) plan += setup.stop[i].grace;
+    const Milliseconds room = std::chrono::ceil<Milliseconds>(plan);
+    const Milliseconds limit = setup.controllers_limit - std::min(room, setup.controllers_limit / 2);
+    if (setup.time_limit == Milliseconds(0) || setup.time_limit > limit) setup.time_limit = limit;
+}
+
 }  // namespace
 
 Setup read_environment()
@@ -113,9 +124,6 @@ void read_spec(Setup &setup, const std::string &folder)
         const boost::json::object &spec = document.at("spec").as_object();
         setup.environment = environment_of(spec);
         setup.time_limit = time_of(spec, "time_limit_ms");
-        if (setup.controllers_limit > Milliseconds(0) &&
-            (setup.time_limit == Milliseconds(0) || setup.time_limit > setup.controllers_limit))
-            setup.time_limit = setup.controllers_limit;
         setup.linger = time_of(spec, "linger_ms");
         setup.kill_left_overs = spec.at("left_overs").as_string() == "kill";
         for (const boost::json::value &each : spec.at("stop").as_array()) {
@@ -124,6 +132,7 @@ void read_spec(Setup &setup, const std::string &folder)
             setup.stop.push_back(*step);
         }
         if (!is_sound(setup.stop)) throw std::out_of_range("the stop plan");
+        limit_by_controller(setup);
         for (const boost::json::value &each : spec.at("steps").as_array()) {
             const boost::json::object &step = each.as_object();
             StepSpec out;

@@ -15,7 +15,8 @@
 //                               of the build: they are read, and nothing else
 //   LITBUILD_RUNNER_ISOLATION   "pid-namespace": each step in a pid namespace of its own
 //   LITBUILD_RUNNER_RLIMITS     "nproc=N;as=BYTES;cpu=SECONDS"
-//   LITBUILD_RUNNER_TIME_LIMIT  milliseconds that the build may take, where its spec allows more
+//   LITBUILD_RUNNER_TIME_LIMIT  milliseconds after which the controller ends it; the build's own limit is then so much shorter
+//                               that its stop plan has room
 //   LITBUILD_RUNNER_SHARED      "1": other hosts see the folder, whatever its file system looks like
 //   LITBUILD_RUNNER_SIGNALLER   whose signals are a request to stop, in a word: "Slurm"
 #pragma once
@@ -68,7 +69,7 @@ struct Setup {
     std::vector<std::string> groups;
     std::vector<std::string> own_groups;
     std::vector<Rlimit> rlimits;
-    Milliseconds controllers_limit{};   ///< of the controller, likewise 0: none; in `time_limit` once the spec is read
+    Milliseconds controllers_limit{};   ///< 0: none; in `time_limit` once the spec is read
     bool is_shared = false;
     std::string signaller;
 

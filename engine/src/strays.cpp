@@ -13,7 +13,7 @@ std::string no_need(const Core &core, const Call &call, const Held &held)
         (void)core.store->find(call, held.build);
         if (core.uuid(call, held.build) != held.uuid) return "and the build of this name here is another";
         const State state = core.told_status(call, held.build).state;
-        if (held.life == Life::alive && is_terminal(state)) return std::string("and the build is ") + name(state);
+        if (held.life != Life::gone && is_terminal(state)) return std::string("and the build is ") + name(state);
         return "";
     } catch (const Error &e) {
         if (e.code() == Code::not_found) return "and there is no such build here";

@@ -149,7 +149,7 @@ std::string Api::version(const Call &call) const
     const std::optional<Version> theirs = parse_version(answer.api_version);
     if (!theirs)
         throw Unreachable(Code::unavailable, object() +
-                                                 ": what answers is no container engine: it names no version of its API (" +
+                                                 ": what answers is not the container engine: it names no version of its API (" +
                                                  said(answer) + ")");
     if (answer.status >= 400) refuse(answer);
     if (*theirs < least)

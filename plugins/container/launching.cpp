@@ -268,7 +268,7 @@ private:
     /// Something went wrong behind the start. Returns where the runner is at work after all; else sees to it that it never is.
     void settle(const Error &why)
     {
-        if (service::claim(spec_.folder, to_string(spec_.build), "the launch was given up") == service::Claim::ours) {
+        if (service::claim(spec_.folder, to_string(spec_.build), "the launch was given up") != service::Claim::runners) {
             forget(token_.id);
             throw Error(why.code(), why.what(), why.os_errno());
         }

@@ -88,13 +88,7 @@ Endpoint read_endpoint(const Fields &in)
 {
     const char *named = ::secure_getenv("DOCKER_HOST");
     Endpoint out = Endpoint::parse(in.text("engine", named && *named ? named : "unix:///var/run/docker.sock"), engine_kind);
-    const json::value *found = in.find("tls");
-    if (!found) return out;
-    const Fields tls(*found, in.where() + ": tls");
-    tls.allow({"ca", "cert", "key"});
-    if (!out.path.empty()) tls.fail("is for an engine at tcp://");
-    out.tls = {tls.text("ca", ""), tls.text("cert", ""), tls.text("key", "")};
-    if (out.tls.cert.empty() != out.tls.key.empty()) tls.fail("'cert' and 'key' go together");
+    out.read_tls(in);
     return out;
 }
 

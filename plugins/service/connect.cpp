@@ -44,7 +44,8 @@ namespace {
         throw Error(Code::denied, object + ": this user may not use the socket (Permission denied)", error);
     if (error == ENOENT)
         throw NotReached(Code::unavailable, object + ": there is no such socket; does " + endpoint.kind->name + " run?", error);
-    throw NotReached(Code::unavailable, litbuild::os_error(object, std::string("reach ") + endpoint.kind->name, error).what(), error);
+    const Error told = litbuild::os_error(object, std::string("reach ") + endpoint.kind->name, error);
+    throw NotReached(Code::unavailable, told.what(), error);
 }
 
 /// Longer paths than a socket's address holds are reached through their folder.

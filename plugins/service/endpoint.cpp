@@ -38,4 +38,15 @@ Endpoint Endpoint::parse(std::string_view text, const Kind &kind)
     return out;
 }
 
+void Endpoint::read_tls(const Fields &in)
+{
+    const boost::json::value *found = in.find("tls");
+    if (!found) return;
+    const Fields from(*found, in.where() + ": tls");
+    from.allow({"ca", "cert", "key"});
+    if (!is_secure) from.fail(std::string("is for ") + kind->name + " at " + kind->secure + "://");
+    tls = {from.text("ca", ""), from.text("cert", ""), from.text("key", "")};
+    if (tls.cert.empty() != tls.key.empty()) from.fail("'cert' and 'key' go together");
+}
+
 }  // namespace service

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "fields.hpp"
+
 namespace service {
 
 /// What is spoken to, and how its addresses are written.
@@ -33,6 +35,8 @@ struct Endpoint {
 
     /// Throws Code::invalid. `kind` is kept by address.
     static Endpoint parse(std::string_view text, const Kind &kind);
+    /// The key "tls". Throws Code::invalid.
+    void read_tls(const Fields &in);
 };
 
 }  // namespace service

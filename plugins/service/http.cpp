@@ -19,8 +19,6 @@ using litbuild::Error;
 
 namespace {
 
-constexpr uint64_t most_body = 64 * 1024 * 1024;
-
 http::verb verb_of(Verb verb)
 {
     switch (verb) {
@@ -41,12 +39,13 @@ http::verb verb_of(Verb verb)
     if (error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow)
         throw Unreachable(Code::unavailable, object + name + "'s answer is too long: " + error.message());
     if (error.category() == make_error_code(http::error::bad_version).category())
-        throw Unreachable(Code::unavailable, object + "what answers is not " + name + ": its answer is not HTTP (" + error.message() + ")");
+        throw Unreachable(Code::unavailable,
+                          object + "what answers is not " + name + ": its answer is not HTTP (" + error.message() + ")");
     throw Unreachable(Code::unavailable, object + "cannot talk to " + name + ": " + error.message());
 }
 
 template <class Stream>
-Answer exchange(Stream &stream, const Endpoint &endpoint, const http::request<http::string_body> &request)
+Answer exchange(Stream &stream, const Endpoint &endpoint, const http::request<http::string_body> &request, uint64_t most_answer)
 {
     error_code error;
     http::write(stream, request, error);
@@ -55,7 +54,7 @@ Answer exchange(Stream &stream, const Endpoint &endpoint, const http::request<ht
         fail(endpoint, error);
     beast::flat_buffer buffer;
     http::response_parser<http::string_body> parser;
-    parser.body_limit(most_body);
+    parser.body_limit(most_answer);
     http::read(stream, buffer, parser, error);
     if (error) fail(endpoint, error);
     http::response<http::string_body> answer = parser.release();
@@ -68,7 +67,7 @@ struct Http::Secure {
     ssl::context context{ssl::context::tls_client};
 };
 
-Http::Http(Endpoint endpoint) : endpoint_(std::move(endpoint))
+Http::Http(Endpoint endpoint, uint64_t most_answer) : endpoint_(std::move(endpoint)), most_answer_(most_answer)
 {
     if (!endpoint_.is_secure) return;
     secure_ = std::make_unique<Secure>();
@@ -104,7 +103,7 @@ Answer Http::ask(const Call &call, Verb verb, const std::string &target, const s
     Connection connection{call, object(), connect(call, endpoint_)};
     if (!secure_) {
         PollStream stream(std::move(connection));
-        return exchange(stream, endpoint_, request);
+        return exchange(stream, endpoint_, request, most_answer_);
     }
     ssl::stream<PollStream> stream(std::move(connection), secure_->context);
     ::SSL_set_tlsext_host_name(stream.native_handle(), endpoint_.host.c_str());
@@ -112,8 +111,9 @@ Answer Http::ask(const Call &call, Verb verb, const std::string &target, const s
     stream.set_verify_callback(ssl::host_name_verification(endpoint_.host), error);
     stream.handshake(ssl::stream_base::client, error);
     if (error)
-        throw Unreachable(Code::unavailable, object() + ": no secure connection to " + endpoint_.kind->name + ": " + error.message());
-    return exchange(stream, endpoint_, request);
+        throw Unreachable(Code::unavailable,
+                          object() + ": no secure connection to " + endpoint_.kind->name + ": " + error.message());
+    return exchange(stream, endpoint_, request, most_answer_);
 }
 
 }  // namespace service

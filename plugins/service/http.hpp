@@ -1,6 +1,7 @@
 // One request to a service, over HTTP.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -36,8 +37,8 @@ struct Answer {
 /// Threads: any. Each request has a connection of its own.
 class Http {
 public:
-    /// Reads the files of TLS. Throws where they are no good.
-    explicit Http(Endpoint endpoint);
+    /// Reads the files of TLS. Throws where they are no good. `most_answer`: bytes.
+    explicit Http(Endpoint endpoint, uint64_t most_answer = 64 * 1024 * 1024);
     ~Http();
 
     const std::string &object() const noexcept { return endpoint_.text; }
@@ -50,6 +51,7 @@ private:
     struct Secure;
 
     Endpoint endpoint_;
+    uint64_t most_answer_;
     std::unique_ptr<Secure> secure_;   ///< null: no TLS
 };
 

@@ -1,5 +1,7 @@
 #include "cluster.hpp"
 
+#include <cctype>
+
 #include <sys/wait.h>
 
 #include <boost/json.hpp>
@@ -17,24 +19,17 @@ namespace {
 /// Of Slurm's, in slurm_errno.h.
 enum Number : int64_t {
     not_connected = 1001,
-    not_sent = 1002,
-    not_received = 1003,
-    shut_down = 1004,
     no_socket = 1013,
     ctld_not_connected = 1800,
-    ctld_not_sent = 1801,
-    ctld_not_received = 1802,
-    ctld_shut_down = 1803,
     ctld_back_off = 1804,
-    invalid_partition = 2000,
+    invalid_partition = 2000,   // the first of those that say no
     access_denied = 2002,
     no_user = 2010,
     no_such_job = 2017,
     in_transition = 2020,
     already_done = 2021,
     in_standby = 2027,
-    not_allowed_now = 2037,
-    socket_timeout = 5004,
+    refusals_end = 3000,
     auth_begin = 6000,
     auth_end = 6100,
 };
@@ -64,8 +59,10 @@ std::string text(const json::object &from, const char *key)
     const json::value *found = from.if_contains(key);
     if (!found || !found->is_string()) return {};
     std::string out(found->as_string().subview(0, most));
+    const bool is_text = litbuild::is_utf8(found->as_string());
     for (char &c : out)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || (!is_text && static_cast<unsigned char>(c) >= 0x80)) c = '?';
+    while (!litbuild::is_utf8(out)) out.pop_back();   // cut within a character
     return out == "(null)" ? std::string() : out;
 }
 
@@ -79,11 +76,11 @@ Job job_of(const json::object &from)
     if (out.reason == "None") out.reason.clear();
     out.description = text(from, "state_description");
     out.nodes = text(from, "nodes");
+    out.host = text(from, "batch_host");
     out.partition = text(from, "partition");
     out.cluster = text(from, "cluster");
     out.comment = text(from, "comment");
     out.submitted = number(from, "submit_time");
-    out.started = number(from, "start_time");
     out.ended = number(from, "end_time");
     out.restarts = number(from, "restart_cnt");
     const auto status = static_cast<int>(number(from, "exit_code"));
@@ -111,26 +108,22 @@ Job job_of(const json::object &from)
     case ctld_not_connected:
     case ctld_back_off:
     case in_standby: throw NotReached(Code::unavailable, object + ": Slurm's controller is not to be reached: " + sentence);
-    case not_sent:
-    case not_received:
-    case shut_down:
-    case ctld_not_sent:
-    case ctld_not_received:
-    case ctld_shut_down:
-    case socket_timeout: throw Unreachable(Code::unavailable, object + ": Slurm's controller does not answer: " + sentence);
     case access_denied:
     case no_user: throw Refusal(Code::denied, object + ": " + sentence);
     default: break;
     }
     if (code >= auth_begin && code < auth_end) throw Refusal(Code::denied, object + ": " + sentence);
-    throw Refusal(code >= invalid_partition && code < 3000 ? Code::invalid : Code::unavailable, object + ": " + sentence);
+    if (code >= invalid_partition && code < refusals_end) throw Refusal(Code::invalid, object + ": " + sentence);
+    // Of the way there and back, such as an answer that broke off.
+    throw Unreachable(Code::unavailable, object + ": Slurm's controller does not answer: " + sentence);
 }
 
-std::vector<Job> jobs_of(const json::object &answer)
+std::vector<Job> jobs_of(const std::string &object, const json::object &answer)
 {
     std::vector<Job> out;
     const json::value *found = answer.if_contains("jobs");
-    if (!found || !found->is_array()) return out;
+    if (!found || !found->is_array())
+        throw Unreachable(Code::unavailable, object + ": what answers is not Slurm: it tells no jobs");
     for (const json::value &each : found->as_array())
         if (each.is_object()) out.push_back(job_of(each.as_object()));
     return out;
@@ -156,13 +149,19 @@ json::object Cluster::ask(const Call &call, Verb verb, const std::string &target
                                                  std::to_string(patience_.count() / 1000) + " s");
     }
     boost::system::error_code error;
-    json::value out = json::parse(answer, error);
+    json::parse_options options;
+    options.allow_invalid_utf8 = true;   // names of jobs are any bytes
+    json::value out = json::parse(answer, error, {}, options);
     if (error || !out.is_object()) throw Unreachable(Code::unavailable, object() + ": its answer is not JSON");
     const json::value *errors = out.as_object().if_contains("errors");
+    // A gateway before it has answers of its own.
+    if (!errors || !errors->is_array()) throw Unreachable(Code::unavailable, object() + ": what answers is not Slurm");
     // A job that was taken although nothing can run it now: the error is only a hint, and the job's reason tells the same.
     if (number(out.as_object(), "job_id") > 0) return std::move(out.as_object());
-    if (errors && errors->is_array() && !errors->as_array().empty() && errors->as_array()[0].is_object())
-        fail(object(), errors->as_array()[0].as_object());
+    if (!errors->as_array().empty()) {
+        const json::value &first = errors->as_array()[0];
+        fail(object(), first.is_object() ? first.as_object() : json::object());
+    }
     return std::move(out.as_object());
 }
 
@@ -181,7 +180,7 @@ uint64_t Cluster::submit(const Call &call, const json::object &what) const
 std::optional<Job> Cluster::job(const Call &call, uint64_t id) const
 {
     try {
-        for (Job &each : jobs_of(ask(call, Verb::get, "/job/" + std::to_string(id))))
+        for (Job &each : jobs_of(object(), ask(call, Verb::get, "/job/" + std::to_string(id))))
             if (each.id == id) return std::move(each);
     } catch (const NoSuchJob &) {
     } catch (const AlreadyDone &) {
@@ -192,7 +191,10 @@ std::optional<Job> Cluster::job(const Call &call, uint64_t id) const
 std::vector<Job> Cluster::all(const Call &call) const
 {
     try {
-        return jobs_of(ask(call, Verb::get, "/jobs"));
+        std::vector<Job> out = jobs_of(object(), ask(call, Verb::get, "/jobs"));
+        const std::lock_guard guard(mutex_);
+        if (!out.empty()) name_ = out.front().cluster;
+        return out;
     } catch (const NoSuchJob &) {
     } catch (const AlreadyDone &) {
     }
@@ -227,8 +229,8 @@ bool Cluster::are_many()
 void Cluster::see_all(const Call &call, std::unique_lock<std::mutex> &guard)
 {
     is_loading_ = true;
+    const uint64_t changes = changes_;
     guard.unlock();
-    const Clock::time_point begun = Clock::now();
     std::map<uint64_t, Job> found;
     std::exception_ptr thrown;
     try {
@@ -238,9 +240,9 @@ void Cluster::see_all(const Call &call, std::unique_lock<std::mutex> &guard)
     }
     guard.lock();
     is_loading_ = false;
-    if (!thrown) {
+    if (!thrown && changes == changes_) {
         seen_ = std::move(found);
-        seen_at_ = begun;
+        seen_at_ = Clock::now();
     }
     loaded_.notify_all();
     if (thrown) std::rethrow_exception(thrown);
@@ -286,15 +288,55 @@ std::optional<Job> Cluster::glance(const Call &call, uint64_t id)
     }
 }
 
-bool Cluster::send(const Call &call, uint64_t id, Signal signal) const
+bool Cluster::send(const Call &call, uint64_t id, Signal signal)
 {
+    const auto forget = [&] {
+        const std::lock_guard guard(mutex_);
+        seen_.clear();
+        ++changes_;
+    };
+    bool is_done = false;
     try {
         (void)ask(call, Verb::remove, "/job/" + std::to_string(id) + (signal == Signal::look ? "?signal=TERM" : "?signal=KILL"));
-        return true;
+        is_done = true;
     } catch (const NoSuchJob &) {
     } catch (const AlreadyDone &) {
     }
-    return false;
+    // What was seen before is not so any more.
+    forget();
+    return is_done;
+}
+
+bool Cluster::is_cut_off(const Call &call, const std::string &node) const
+{
+    json::object answer;
+    try {
+        answer = ask(call, Verb::get, "/node/" + node);
+    } catch (const NoSuchJob &) {
+    } catch (const AlreadyDone &) {
+    } catch (const Refusal &) {
+        return true;   // there is no such node any more
+    }
+    const json::value *nodes = answer.if_contains("nodes");
+    if (!nodes || !nodes->is_array() || nodes->as_array().empty() || !nodes->as_array()[0].is_object()) return true;
+    const json::object &one = nodes->as_array()[0].as_object();
+    std::string state = text(one, "state");
+    if (const json::value *flags = one.if_contains("state_flags"); flags && flags->is_array())
+        for (const json::value &each : flags->as_array())
+            if (each.is_string()) state += " " + std::string(each.as_string());
+    for (char &c : state) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return state.find("DOWN") != std::string::npos || state.find("NOT_RESPONDING") != std::string::npos;
+}
+
+std::string Cluster::name(const Call &call) const
+{
+    {
+        const std::lock_guard guard(mutex_);
+        if (!name_.empty()) return name_;
+    }
+    (void)all(call);
+    const std::lock_guard guard(mutex_);
+    return name_;
 }
 
 }  // namespace slurm

@@ -17,7 +17,7 @@
 
 namespace slurm {
 
-/// The controller did answer, and said no; its own sentence is in the error's.
+/// The controller did answer, and said no: nothing was done. Its own sentence is in the error's.
 class Refusal final : public litbuild::Error {
 public:
     using Error::Error;
@@ -30,11 +30,11 @@ struct Job {
     std::string reason;        ///< why it waits, or why it ended: "Resources"; empty: none
     std::string description;   ///< of that, in words; mostly empty
     std::string nodes;
+    std::string host;          ///< the node that its script is on; empty: none
     std::string partition;
     std::string cluster;
     std::string comment;
     uint64_t submitted = 0;    ///< seconds since 1970-01-01 on the controller's clock; 0: not yet
-    uint64_t started = 0;
     uint64_t ended = 0;
     uint64_t restarts = 0;     ///< how often it was put back into the queue
     int exit_code = 0;         ///< of its script
@@ -45,7 +45,7 @@ struct Job {
 
 enum class Signal { look, kill };
 
-/// Threads: any. Every function throws NotReached, Unreachable, Refusal, Code::denied, or what Call::check throws.
+/// Threads: any. Every function throws Refusal, and what Transport::ask does.
 class Cluster {
 public:
     /// `patience`: how long one request may take.
@@ -60,11 +60,16 @@ public:
     /// The same, but where many are asked for, all at once, and then up to a second old. A controller that was not to be reached
     /// is not tried again for two seconds.
     std::optional<Job> glance(const litbuild::Call &call, uint64_t id);
+    /// Those of this user at least.
     std::vector<Job> all(const litbuild::Call &call) const;
     /// By name; none, one, or such as were submitted twice.
     std::vector<Job> named(const litbuild::Call &call, const std::string &name) const;
     /// Signal::look: its runner looks for requests. Signal::kill: it is cancelled, and all of it ended. False: it has ended.
-    bool send(const litbuild::Call &call, uint64_t id, Signal signal) const;
+    bool send(const litbuild::Call &call, uint64_t id, Signal signal);
+    /// A node that is down, or does not answer: what Slurm says has ended there may live on.
+    bool is_cut_off(const litbuild::Call &call, const std::string &node) const;
+    /// Of the controller that answers; empty: it has told of no job yet.
+    std::string name(const litbuild::Call &call) const;
 
 private:
     // With `mutex_` held:
@@ -77,13 +82,15 @@ private:
 
     const std::unique_ptr<Transport> transport_;
     const std::chrono::milliseconds patience_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
+    mutable std::string name_;
     std::condition_variable loaded_;
     std::map<uint64_t, Job> seen_;
     litbuild::Clock::time_point seen_at_{};
     litbuild::Clock::time_point counted_from_{};
     litbuild::Clock::time_point away_until_{};
     std::string why_away_;
+    uint64_t changes_ = 0;
     int asked_ = 0;
     bool is_loading_ = false;
 };

@@ -68,30 +68,28 @@ json::object environment_of(const Settings &settings, const Choice &choice, cons
     return out;
 }
 
-// In time for the whole of its plan and its last word; Slurm looks at limits once a minute or so, and is never early.
-std::chrono::milliseconds own_time(std::chrono::milliseconds slurms)
-{
-    return slurms - std::min<std::chrono::milliseconds>(slurms / 10, 30s);
-}
-
 // What only the node can tell. `place` is shown to people. A group is where it is mounted, of either version.
+constexpr const char *on_the_node = R"(#!/bin/sh
+group=
+while IFS=: read -r number kinds path; do
+    case ",$kinds," in
+    *,memory,*) [ -d "/sys/fs/cgroup/memory$path" ] && group=/sys/fs/cgroup/memory$path ;;
+    ,,) [ -z "$group" ] && [ "$path" != / ] && [ -d "/sys/fs/cgroup$path" ] && group=/sys/fs/cgroup$path ;;
+    esac
+done </proc/self/cgroup
+export LITBUILD_RUNNER_OWN_GROUPS="$group"
+detail='{"containment": "slurm job", "cluster": "%s", "job": %s, "node": "%s", "partition": "%s", "restarts": %s, '
+detail=$detail'"place": "Slurm job %s on node %s"}'
+# shellcheck disable=SC2059
+LITBUILD_RUNNER_DETAIL=$(printf "$detail" "$SLURM_CLUSTER_NAME" "$SLURM_JOB_ID" "$SLURMD_NODENAME" "$SLURM_JOB_PARTITION" \
+    "${SLURM_RESTART_COUNT:-0}" "$SLURM_JOB_ID" "$SLURMD_NODENAME")
+export LITBUILD_RUNNER_DETAIL
+)";
+
 std::string script_of(const std::string &runner, const Choice &choice, const LaunchSpec &spec)
 {
-    std::string out = "#!/bin/sh\n"
-                      "group=\n"
-                      "while IFS=: read -r number kinds path; do\n"
-                      "  case \",$kinds,\" in\n"
-                      "  *,memory,*) [ -d \"/sys/fs/cgroup/memory$path\" ] && group=/sys/fs/cgroup/memory$path ;;\n"
-                      "  ,,) [ -z \"$group\" ] && [ \"$path\" != / ] && [ -d \"/sys/fs/cgroup$path\" ] && group=/sys/fs/cgroup$path ;;\n"
-                      "  esac\n"
-                      "done </proc/self/cgroup\n"
-                      "export LITBUILD_RUNNER_OWN_GROUPS=\"$group\"\n"
-                      "export LITBUILD_RUNNER_DETAIL=\"{\\\"containment\\\": \\\"slurm job\\\", \\\"cluster\\\": "
-                      "\\\"$SLURM_CLUSTER_NAME\\\", \\\"job\\\": $SLURM_JOB_ID, \\\"node\\\": \\\"$SLURMD_NODENAME\\\", "
-                      "\\\"partition\\\": \\\"$SLURM_JOB_PARTITION\\\", \\\"restarts\\\": ${SLURM_RESTART_COUNT:-0}, "
-                      "\\\"place\\\": \\\"Slurm job $SLURM_JOB_ID on node $SLURMD_NODENAME\\\"}\"\n";
-    if (choice.time > 0ms)
-        out += "export LITBUILD_RUNNER_TIME_LIMIT=" + std::to_string(own_time(choice.time).count()) + "\n";
+    std::string out = on_the_node;
+    if (choice.time > 0ms) out += "export LITBUILD_RUNNER_TIME_LIMIT=" + std::to_string(choice.time.count()) + "\n";
     out += "exec " + quoted(runner);
     for (size_t i = 1; i < spec.command.size(); ++i) out += " " + quoted(spec.command[i]);
     return out + "\n";
@@ -100,7 +98,9 @@ std::string script_of(const std::string &runner, const Choice &choice, const Lau
 json::object submission(const Settings &settings, const LaunchSpec &spec, const Token &token)
 {
     const Choice choice = choose(settings, to_string(spec.build), spec.options, spec.limits);
-    const std::string said = spec.folder + "/.control/slurm.out";
+    std::string said = spec.folder + "/.control/slurm.out";
+    // Slurm has patterns there.
+    for (size_t at = said.find('%'); at != std::string::npos; at = said.find('%', at + 2)) said.insert(at, 1, '%');
     json::object job = {{"name", token.name()},
                         {"comment", comment_of(spec.build)},
                         {"environment", environment_of(settings, choice, spec)},
@@ -116,10 +116,15 @@ json::object submission(const Settings &settings, const LaunchSpec &spec, const 
     put("qos", choice.qos);
     put("constraints", choice.constraints);
     if (choice.cpus > 0) job["cpus_per_task"] = choice.cpus;
-    if (choice.memory_bytes > 0) job["memory_per_node"] = std::max<uint64_t>(1, (choice.memory_bytes + 1024 * 1024 - 1) / (1024 * 1024));
+    constexpr uint64_t mib = 1024 * 1024;
+    if (choice.memory_bytes > 0) job["memory_per_node"] = (choice.memory_bytes - 1) / mib + 1;
     if (choice.time > 0ms) job["time_limit"] = std::chrono::ceil<std::chrono::minutes>(choice.time).count();
     if (choice.requeue) job["requeue"] = *choice.requeue;
-    return {{"script", script_of(settings.runner.empty() ? spec.command.at(0) : settings.runner, choice, spec)}, {"job", job}};
+    json::object out = {{"script", script_of(settings.runner.empty() ? spec.command.at(0) : settings.runner, choice, spec)},
+                        {"job", job}};
+    if (!litbuild::is_utf8(json::serialize(out)))
+        throw Error(Code::invalid, to_string(spec.build) + ": its folder, or a variable that it gets, is not UTF-8");
+    return out;
 }
 
 class Launch {
@@ -136,12 +141,7 @@ public:
         const json::object what = submission(settings_, spec_, token_);
         // Should this process die from here on: the job is found by its name.
         write_token();
-        try {
-            submit(what);
-        } catch (const Refusal &) {
-            remove_token();
-            throw;
-        }
+        submit(what);
         complete_token();
         return token_;
     }
@@ -167,13 +167,14 @@ private:
             try {
                 token_.job = cluster_.submit(call_, what);
                 return;
-            } catch (const Refusal &) {
-                throw;
             } catch (const NotReached &e) {
                 // Nobody has heard of it, so it may be said again.
                 if (!call_.has_deadline() || call_.left(wait) < wait || call_.cancelled()) return give_up(e);
-            } catch (const Error &e) {
+            } catch (const Unreachable &e) {
                 return settle(e);
+            } catch (const Error &e) {
+                const bool may_be_done = e.code() == Code::timeout || e.code() == Code::cancelled;
+                return may_be_done ? settle(e) : give_up(e);
             }
             pause(call_, wait);
         }
@@ -183,9 +184,10 @@ private:
     void settle(const Error &why)
     {
         constexpr auto late = 2s;   // what was sent before may still arrive
-        const Call rest = call_.expired() || call_.cancelled() ? Call::within(5s) : call_.has_deadline() ? call_ : Call::within(60s);
+        const bool is_over = call_.expired() || call_.cancelled();
+        const Call rest = is_over ? Call::within(5s) : call_.at_most(60s);
         Clock::time_point answered{};
-        while (!rest.expired() && !rest.cancelled()) {
+        for (auto wait = 100ms; !rest.expired() && !rest.cancelled(); wait = std::min(wait * 2, std::chrono::milliseconds(1000))) {
             try {
                 if (const std::vector<Job> found = cluster_.named(rest, token_.name()); !found.empty()) {
                     token_.job = found.front().id;
@@ -196,7 +198,7 @@ private:
             } catch (const Error &) {
                 // Asked again.
             }
-            pause(rest, 100ms);
+            pause(rest, wait);
         }
         give_up(why);
     }
@@ -204,14 +206,14 @@ private:
     /// Sees to it that it never runs, or finds that it does.
     void give_up(const Error &why)
     {
-        if (service::claim(spec_.folder, to_string(spec_.build), "the launch was given up") == service::Claim::runners) return;
-        remove_token();
         try {
-            const Call little = Call::within(2s);
-            for (const Job &job : cluster_.named(little, token_.name())) (void)cluster_.send(little, job.id, Signal::kill);
+            const std::string object = to_string(spec_.build);
+            if (service::claim(spec_.folder, object, "the launch was given up") == service::Claim::runners) return;
         } catch (const Error &) {
-            // Should there be one, it finds that it is not to run, and ends.
+            // Then it may run, and its token stays.
+            throw Error(why.code(), why.what(), why.os_errno());
         }
+        remove_token();
         throw Error(why.code(), why.what(), why.os_errno());
     }
 

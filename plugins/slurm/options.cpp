@@ -31,7 +31,10 @@ void read_choice(const Fields &in, Choice &out)
     if (out.cpus > 65'000) in.fail("'cpus' is more than Slurm can count");
     out.memory_bytes = in.bytes("memory", out.memory_bytes);
     if (in.find("requeue")) out.requeue = in.yes("requeue", false);
-    for (const auto &[name, value] : service::environment_of(in)) out.environment[name] = value;
+    for (const auto &[name, value] : service::environment_of(in)) {
+        if (name.starts_with("SLURM_")) in.fail("environment " + quote(name) + ": is Slurm's own");
+        out.environment[name] = value;
+    }
 }
 
 Endpoint read_rest(const Fields &in)
@@ -44,13 +47,7 @@ Endpoint read_rest(const Fields &in)
     for (const char *key : {"client", "conf"})
         if (in.find(key)) in.fail(quote(key) + " and 'rest' exclude each other");
     Endpoint out = Endpoint::parse(in.text("rest", ""), rest_kind);
-    const json::value *found = in.find("tls");
-    if (!found) return out;
-    const Fields tls(*found, in.where() + ": tls");
-    tls.allow({"ca", "cert", "key"});
-    if (!out.is_secure) tls.fail("is for slurmrestd at https://");
-    out.tls = {tls.text("ca", ""), tls.text("cert", ""), tls.text("key", "")};
-    if (out.tls.cert.empty() != out.tls.key.empty()) tls.fail("'cert' and 'key' go together");
+    out.read_tls(in);
     return out;
 }
 
@@ -85,6 +82,8 @@ Settings read_settings(std::string_view config)
     out.conf = path(in, "conf");
     out.patience = in.duration("timeout", out.patience);
     out.runner = path(in, "runner");
+    // Of who asks, and not of whom the jobs are.
+    if (!out.user.empty()) out.inherit = {"PATH", "LANG", "TZ"};
     out.inherit = in.words("inherit", out.inherit);
     read_choice(in, out.defaults);
     return out;

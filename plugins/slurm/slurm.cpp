@@ -22,8 +22,10 @@ constexpr auto patience_with_controller = 5s;
 constexpr auto patience_with_questions = 3s;
 /// Beyond its plan, for the runner's last word, and for Slurm to notice.
 constexpr auto patience_with_runner = 10s;
-/// For a job that is cancelled, beyond the plan's last grace: Slurm itself waits KillWait, 30 s by default, before it kills.
-constexpr auto patience_with_cancel = 60s;
+/// For a job that is cancelled: Slurm itself waits KillWait, 30 s by default, before it kills.
+constexpr std::chrono::seconds patience_with_cancel = 60s;
+/// A caller whose time is up learns whether what is left goes away at once.
+constexpr std::chrono::seconds patience_beyond_deadline = 5s;
 
 }  // namespace
 
@@ -77,7 +79,7 @@ public:
                 if (is_over(stop)) break;
                 trouble = {};
             } catch (const Error &e) {
-                if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
+                if (e.code() == Code::corrupt || call.cancelled()) throw;
                 if (trouble == Clock::time_point{}) trouble = asked;
                 // Its runner hears of the request through the folder and needs no controller; whether it does, its status tells.
                 if (call.expired() || Clock::now() - trouble >= patience_with_controller) {
@@ -87,7 +89,7 @@ public:
                 }
             }
             if (call.cancelled()) throw Error(Code::cancelled, "job of " + uuid + ": cancelled; the request stands");
-            pause(call, time);
+            pause(call.expired() ? Call::within(time) : call, time);
         }
         stop.report.took = Clock::now() - begin;
         return std::move(stop.report);
@@ -97,12 +99,12 @@ public:
     {
         for (const Job &job : cluster_.all(call)) {
             const std::optional<BuildName> build = build_of(job.comment);
-            if (!build || !job.name.starts_with(prefix) || (!team.empty() && build->team != team)) continue;
-            // Slurm forgets those that have ended by itself.
-            if (phase_of(job) == Phase::ended) continue;
+            if (!build || !job.name.starts_with(Token::prefix) || (!team.empty() && build->team != team)) continue;
+            // Slurm forgets those that have ended by itself; one that is ending is no matter.
+            if (phase_of(job) == Phase::ended || job.state == "COMPLETING") continue;
             Held out;
             out.build = *build;
-            out.uuid = job.name.substr(prefix.size());
+            out.uuid = job.name.substr(Token::prefix.size());
             out.token = token_of(job, out.uuid).text();
             const Probe probe = probe_of(job);
             out.life = probe.life;
@@ -120,7 +122,6 @@ public:
     }
 
 private:
-    static constexpr std::string_view prefix = "litbuild-";
     enum class Look { glance, closely };
 
     struct Stop {
@@ -165,22 +166,22 @@ private:
     {
         Probe out;
         try {
-            if (const std::optional<Job> job = find(call, token, how)) return probe_of(*job);
-            // A controller that was killed forgets what it was given in its last seconds; the job may run all the same.
-            const bool may_run = token.was_begun().value_or(true);
-            out.life = may_run ? Life::unknown : Life::gone;
-            if (token.job == 0) {
-                const bool is_gone = !may_run && token.is_launcher_gone();
-                out.life = is_gone ? Life::gone : Life::unknown;
-                out.evidence = is_gone ? "who was to submit its job is gone, and Slurm has none of that name"
-                                       : "its job is not in Slurm's queue yet";
-            } else if (is_other_cluster(call, token)) {
-                out.life = Life::unknown;
-                out.evidence = cluster_.object() + ": another cluster answers there, and not " + token.cluster;
-            } else {
-                out.evidence = "Slurm has no job " + std::to_string(token.job) +
-                               " of this build any more (it forgets what has ended, after its MinJobAge)";
+            // In this order: he may just be at it.
+            const bool is_launcher_gone = token.job == 0 && token.is_launcher_gone();
+            if (const std::optional<Job> job = find(call, token, how)) return told_by(call, token, *job);
+            if (token.job == 0 && !is_launcher_gone) {
+                out.evidence = "its job is not in Slurm's queue yet";
+                return out;
             }
+            if (is_other_cluster(call, token)) {
+                out.evidence = cluster_.object() + ": another cluster answers there, and not " + token.cluster;
+                return out;
+            }
+            // A controller that was killed forgets what it was given in its last seconds; the job may run all the same.
+            out.life = never_begins(token, "Slurm has no job of it") ? Life::gone : Life::unknown;
+            out.evidence = token.job == 0 ? "who was to submit its job is gone, and Slurm has none of that name"
+                                          : "Slurm has no job " + std::to_string(token.job) +
+                                                " of this build any more (it forgets what has ended, after its MinJobAge)";
         } catch (const Error &e) {
             if (call.cancelled()) throw;
             // Whatever keeps Slurm from telling, it tells nothing of the build.
@@ -190,12 +191,42 @@ private:
         return out;
     }
 
-    /// What every job of a controller tells.
+    Probe told_by(const Call &call, const Token &token, const Job &job) const
+    {
+        Probe out = probe_of(job);
+        if (phase_of(job) != Phase::ended || is_over(call, job)) return out;
+        // Its runner, if there is one, has the last word.
+        out.life = never_begins(token, described(job) + " has ended") ? Life::gone : Life::unknown;
+        return out;
+    }
+
+    /// Of one that has ended: no process of it is alive.
+    bool is_over(const Call &call, const Job &job) const
+    {
+        switch (certainty_of(job)) {
+        case Certainty::certain: return true;
+        case Certainty::uncertain: return false;
+        case Certainty::killed: break;
+        }
+        return job.host.empty() || !cluster_.is_cut_off(call, job.host);
+    }
+
+    /// No runner has begun with the build, and from here on none can. False where that cannot be told from here, too.
+    static bool never_begins(const Token &token, const std::string &why)
+    {
+        if (token.folder.empty()) return false;
+        try {
+            return service::claim(token.folder, token.uuid, why) != service::Claim::runners;
+        } catch (const Error &) {
+            return false;
+        }
+    }
+
     bool is_other_cluster(const Call &call, const Token &token) const
     {
         if (token.cluster.empty()) return false;
-        const std::vector<Job> some = cluster_.all(call);
-        return !some.empty() && !some.front().cluster.empty() && some.front().cluster != token.cluster;
+        const std::string name = cluster_.name(call);
+        return !name.empty() && name != token.cluster;
     }
 
     // ----------------------------------------------------------------------------------------------- stop
@@ -207,25 +238,24 @@ private:
         // One whose time is up still has to be asked for.
         const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(patience_with_controller);
         const std::optional<Job> job = find(call, token, Look::closely);
-        if (!job && token.job != 0 && is_other_cluster(call, token)) {
+        if (!job && is_other_cluster(call, token)) {
             stop.report.outcome = StopOutcome::requested;
             return true;
         }
         if (!job || phase_of(*job) == Phase::ended) {
-            const bool may_run = job ? !is_certain(*job) : !stop.seen_alive && token.was_begun().value_or(true);
-            stop.report.outcome = may_run                  ? StopOutcome::requested
-                                  : stop.seen_alive        ? StopOutcome::done
-                                                           : StopOutcome::already;
+            const bool is_gone = (job && is_over(call, *job)) || never_begins(token, "it was stopped before it began");
+            stop.report.outcome = !is_gone          ? StopOutcome::requested
+                                  : stop.seen_alive ? StopOutcome::done
+                                                    : StopOutcome::already;
             return true;
         }
         if (phase_of(*job) == Phase::waiting) {
-            // Of one that ran before, the first run may be alive on a node that is cut off; its runner hears of the request.
-            if (stop.cancelled == Clock::time_point{}) {
-                // A controller that is killed may forget that it has cancelled it.
-                if (token.was_begun() == false) (void)service::claim(token.folder, described(*job), "it was stopped before it began");
-                cancel(call, stop, *job);
-            }
-            return has_waited_long(stop);
+            if (stop.cancelled != Clock::time_point{}) return has_waited_long(stop);
+            // A controller that is killed may forget that it has cancelled it. Of one that ran before, the first run may be alive
+            // on a node that is cut off; its runner hears of the request.
+            (void)never_begins(token, "it was stopped before it began");
+            cancel(call, stop, *job);
+            return false;
         }
         stop.seen_alive = true;
         if (stop.asked == Clock::time_point{}) {
@@ -233,12 +263,12 @@ private:
             stop.asked = Clock::now();
         }
         Clock::time_point until = stop.asked + patience_with_runner;
-        for (const StopStep &step : stop.plan) until += step.grace;
+        for (size_t i = 0; i + 1 < stop.plan.size(); ++i) until += stop.plan[i].grace;
         if (stop.cancelled == Clock::time_point{} && (Clock::now() > until || stop.call.expired())) cancel(call, stop, *job);
         return has_waited_long(stop);
     }
 
-    void cancel(const Call &call, Stop &stop, const Job &job) const
+    void cancel(const Call &call, Stop &stop, const Job &job)
     {
         (void)cluster_.send(call, job.id, Signal::kill);
         stop.cancelled = Clock::now();
@@ -247,8 +277,7 @@ private:
     static bool has_waited_long(Stop &stop)
     {
         if (stop.cancelled == Clock::time_point{}) return false;
-        std::chrono::nanoseconds patience = patience_with_cancel;
-        if (!stop.plan.empty()) patience += stop.plan.back().grace;
+        const auto patience = stop.call.expired() ? patience_beyond_deadline : patience_with_cancel;
         if (Clock::now() - stop.cancelled <= patience) return false;
         stop.report.outcome = StopOutcome::incomplete;
         return true;

@@ -68,7 +68,12 @@ Phase phase_of(const Job &job)
     return Phase::running;
 }
 
-bool is_certain(const Job &job) { return job.state != "NODE_FAIL" && job.state != "REVOKED" && job.restarts == 0; }
+Certainty certainty_of(const Job &job)
+{
+    if (job.restarts > 0 || is_one_of(job.state, {"NODE_FAIL", "REVOKED"})) return Certainty::uncertain;
+    // Of the others its node has told the end.
+    return is_one_of(job.state, {"CANCELLED", "TIMEOUT", "PREEMPTED", "DEADLINE"}) ? Certainty::killed : Certainty::certain;
+}
 
 std::string described(const Job &job)
 {
@@ -86,14 +91,15 @@ Probe probe_of(const Job &job)
     case Phase::waiting:
         out.life = Life::queued;
         out.evidence = object + " waits in partition " + job.partition +
-                       (job.reason.empty() ? "" : ": " + (job.description.empty() ? job.reason : job.reason + ", " + job.description));
+                       (job.reason.empty() ? "" : ": " + job.reason) + (job.description.empty() ? "" : ", " + job.description);
         break;
     case Phase::running:
-        out.life = Life::alive;
+        // A node that is on its way up.
+        out.life = is_one_of(job.state, {"CONFIGURING", "POWER_UP_NODE"}) ? Life::queued : Life::alive;
         out.evidence = object + " is " + job.state + on_nodes(job);
         break;
     case Phase::ended:
-        out.life = is_certain(job) ? Life::gone : Life::unknown;
+        out.life = certainty_of(job) == Certainty::uncertain ? Life::unknown : Life::gone;
         out.evidence = object + " " + end_of(job) + time_of(job.ended) + on_nodes(job) + exit_text(job);
         if (job.signal != 0) out.signal = job.signal;
         else out.exit_code = job.exit_code;

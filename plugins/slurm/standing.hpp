@@ -10,11 +10,12 @@ namespace slurm {
 enum class Phase { waiting, running, ended };
 Phase phase_of(const Job &job);
 
-/// Whether Slurm's word that it has ended is also that no process of it is alive. Not where its node failed, or where the job
-/// was put back into the queue: the node may only be cut off.
-bool is_certain(const Job &job);
+/// Of one that has ended: whether that is also that no process of it is alive. `killed`: Slurm has ended it, and if its node does
+/// not answer, the node has not heard of that.
+enum class Certainty { certain, killed, uncertain };
+Certainty certainty_of(const Job &job);
 
-/// As evidence, with an exit code where there is one.
+/// As evidence, with an exit code where there is one; what is not certain is Life::unknown.
 litbuild::Probe probe_of(const Job &job);
 
 /// "its job 12".

@@ -1,13 +1,10 @@
 #include "token.hpp"
 
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <litbuild/linux/proc.hpp>
 #include <litbuild/token_lines.hpp>
-
-#include <service/claim.hpp>
 
 namespace slurm {
 
@@ -45,14 +42,6 @@ bool Token::is_launcher_gone() const
 {
     if (host != host_name() || boot.empty()) return false;
     return boot != litbuild::linux_::boot_id() || !litbuild::linux_::hold(static_cast<pid_t>(pid), start);
-}
-
-std::optional<bool> Token::was_begun() const
-{
-    struct stat info{};
-    if (folder.empty() || ::stat((folder + "/.control").c_str(), &info) != 0) return std::nullopt;
-    const std::optional<std::string> runner = litbuild::linux_::slurp((folder + "/.control/runner").c_str());
-    return runner && !runner->starts_with(service::given_up);
 }
 
 Token Token::parse(const std::string &text)

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <string_view>
 
 namespace slurm {
 
@@ -25,11 +25,11 @@ struct Token {
     static Token parse(const std::string &text);
     std::string text() const;
 
-    std::string name() const { return "litbuild-" + uuid; }
+    /// Of the job.
+    std::string name() const { return std::string(prefix) + uuid; }
+    static constexpr std::string_view prefix = "litbuild-";
     /// Nobody is left who could submit it, or have done so unseen. False where that cannot be told.
     bool is_launcher_gone() const;
-    /// A runner has begun with the build, whatever became of it. None: the folder is not to be seen from here.
-    std::optional<bool> was_begun() const;
 };
 
 }  // namespace slurm

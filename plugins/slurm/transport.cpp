@@ -7,8 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/json.hpp>
-
 #include <litbuild/linux/descriptor.hpp>
 #include <litbuild/linux/proc.hpp>
 
@@ -25,27 +23,31 @@ using litbuild::linux_::Descriptor;
 
 namespace {
 
-constexpr size_t most_answer = 256 * 1024 * 1024;
+// A job of slurmrestd's is some KiB, and Slurm tells of all users' at once.
+constexpr size_t most_answer = 1024 * 1024 * 1024;
 
 // ---------------------------------------------------------------------------------------------- slurmrestd
 
 class Rest final : public Transport {
 public:
-    explicit Rest(const Settings &settings) : http_(settings.rest), settings_(settings) {}
+    explicit Rest(const Settings &settings)
+        : http_(settings.rest, most_answer), api_(settings.api), user_(settings.user), token_file_(settings.token_file)
+    {
+    }
     const std::string &object() const noexcept override { return http_.object(); }
 
     std::string ask(const Call &call, Verb verb, const std::string &target, const std::string &body) const override
     {
         service::Headers headers;
-        if (!settings_.user.empty()) headers.emplace_back("X-SLURM-USER-NAME", settings_.user);
-        if (!settings_.token_file.empty()) headers.emplace_back("X-SLURM-USER-TOKEN", token());
-        service::Answer answer = http_.ask(call, verb, "/slurm/" + settings_.api + target, body, headers);
+        if (!user_.empty()) headers.emplace_back("X-SLURM-USER-NAME", user_);
+        if (!token_file_.empty()) headers.emplace_back("X-SLURM-USER-TOKEN", token());
+        service::Answer answer = http_.ask(call, verb, "/slurm/" + api_ + target, body, headers);
         if (answer.status == 401 || answer.status == 403)
             throw Error(Code::denied, object() + ": slurmrestd does not accept who asks (HTTP status " +
                                           std::to_string(answer.status) + ")");
         // Errors of Slurm's come with the status 500 and an answer all the same.
         if (!answer.body.starts_with('{'))
-            throw Unreachable(Code::unavailable, object() + ": what answers is not slurmrestd, or not its API " + settings_.api +
+            throw Unreachable(Code::unavailable, object() + ": what answers is not slurmrestd, or not its API " + api_ +
                                                      " (HTTP status " + std::to_string(answer.status) + ")");
         return std::move(answer.body);
     }
@@ -54,14 +56,14 @@ private:
     /// Read each time, for tokens run out and are replaced.
     std::string token() const
     {
-        std::optional<std::string> out = litbuild::linux_::slurp(settings_.token_file.c_str());
-        if (!out) throw litbuild::os_error(settings_.token_file, "read the token for slurmrestd", errno);
+        std::optional<std::string> out = litbuild::linux_::slurp(token_file_.c_str());
+        if (!out) throw litbuild::os_error(token_file_, "read the token for slurmrestd", errno);
         while (out->ends_with('\n') || out->ends_with('\r')) out->pop_back();
         return std::move(*out);
     }
 
     service::Http http_;
-    const Settings &settings_;
+    const std::string api_, user_, token_file_;
 };
 
 // ------------------------------------------------------------------------------------------------- program
@@ -102,11 +104,20 @@ public:
     {
         if (pid_ <= 0) return;
         if (held_) litbuild::linux_::send(held_, SIGKILL);
+        else ::kill(pid_, SIGKILL);
         wait();
     }
     Child(const Child &) = delete;
     Child &operator=(const Child &) = delete;
 
+    /// Waits for its end, within the call.
+    std::optional<int> wait(const Call &call, const std::string &object)
+    {
+        if (held_) service::wait_for(call, object, held_.get(), POLLIN);
+        return wait();
+    }
+
+private:
     /// Its exit status as of waitpid(); none where the host has reaped it.
     std::optional<int> wait() noexcept
     {
@@ -118,7 +129,6 @@ public:
         return done > 0 ? std::optional(status) : std::nullopt;
     }
 
-private:
     pid_t pid_ = 0;
     Descriptor held_;
 };
@@ -132,16 +142,16 @@ public:
     {
         if (::access(path_.c_str(), X_OK) != 0)
             throw Error(Code::invalid, "slurm: client " + litbuild::quote(path_) +
-                                           ": there is no such program; give its path as 'client', or the address of slurmrestd as 'rest'");
+                                           ": there is no such program; name it as 'client', or slurmrestd's address as 'rest'");
     }
     const std::string &object() const noexcept override { return object_; }
 
     std::string ask(const Call &call, Verb verb, const std::string &target, const std::string &body) const override
     {
-        boost::json::object request = {{"verb", verb == Verb::get ? "GET" : verb == Verb::post ? "POST" : "DELETE"},
-                                       {"target", target}};
-        if (!body.empty()) request["body"] = boost::json::parse(body);
-        const Descriptor in = file_of(boost::json::serialize(request)), errors = file_of("");
+        const std::string name = verb == Verb::get ? "GET" : verb == Verb::post ? "POST" : "DELETE";
+        const std::string request = R"({"verb": ")" + name + R"(", "target": ")" + target + "\"" +
+                                    (body.empty() ? "" : R"(, "body": )" + body) + "}";
+        const Descriptor in = file_of(request), errors = file_of("");
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC) != 0) throw litbuild::os_error(object_, "make a pipe", errno);
         const Descriptor reader(ends[0]);
@@ -150,8 +160,9 @@ public:
         Child child(object_, path_, environment(), in.get(), writer.get(), errors.get());
         writer.reset();
         std::string answer = listen(call, reader);
-        if (child.wait().value_or(0) == 0 && answer.starts_with("\n{")) return answer.substr(1);
-        if (answer.empty()) throw NotReached(Code::unavailable, object_ + ": " + last_line(errors));
+        if (child.wait(call, object_).value_or(0) == 0 && answer.starts_with("\n{")) return answer.substr(1);
+        // It did not even come to ask, and would not the next time.
+        if (answer.empty()) throw Error(Code::unavailable, object_ + ": " + last_line(errors));
         throw Unreachable(Code::unavailable, object_ + ": " + last_line(errors));
     }
 

@@ -21,8 +21,8 @@ public:
     virtual ~Transport() = default;
     /// Starts the sentences of errors.
     virtual const std::string &object() const noexcept = 0;
-    /// `target` and `body` as of slurmrestd, behind the version. Returns the answer, JSON. Throws NotReached, Unreachable,
-    /// Code::denied, or what Call::check throws.
+    /// `target` and `body` (JSON) as of slurmrestd, behind the version. Returns the answer, JSON. Throws NotReached, Unreachable
+    /// (it may have been done), what Call::check throws (likewise), or another Error where nothing was or would be sent.
     virtual std::string ask(const litbuild::Call &call, Verb verb, const std::string &target, const std::string &body) const = 0;
 };
 

@@ -43,13 +43,13 @@ BOOST_AUTO_TEST_CASE(on_a_cluster)
     for (int i = 1; i <= rounds; ++i) {
         const std::string id = std::to_string(i);
         int64_t begin = figures::wall();
-        cluster.run(litbuild + "launch bench -- sh -c \"" + script + "\"");
+        BOOST_REQUIRE(cluster.run(litbuild + "launch bench -- sh -c \"" + script + "\"") == id);
         our_submit.push_back(ms_since(begin));
         const fs::path first = room.root() / "bench/logs" / id / "first";
         until_file(first);
         our_start.push_back(static_cast<double>(figures::written_at(first) - begin) / 1e6);
         begin = figures::wall();
-        cluster.run(litbuild + "stop bench " + id);
+        BOOST_REQUIRE(cluster.run(litbuild + "stop bench " + id) == "Build id " + id + " has been stopped");
         our_stop.push_back(ms_since(begin));
 
         const fs::path folder = own.path() / id;

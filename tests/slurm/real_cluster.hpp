@@ -36,7 +36,8 @@ public:
         for (const char *program : {"slurmctld", "slurmd", "slurmrestd", "sbatch"})
             if (path_of(program).empty()) return std::string(program) + " is not installed";
         for (const char *kind : {"freezer", "memory", "cpuset", "cpuacct"})
-            if (!fs::exists(fs::path("/sys/fs/cgroup") / kind / "tasks")) return std::string("there is no control group ") + kind + " of version 1";
+            if (!fs::exists(fs::path("/sys/fs/cgroup") / kind / "tasks"))
+                return std::string("there is no control group ") + kind + " of version 1";
         return "";
     }
 
@@ -105,7 +106,10 @@ public:
     void end_controller(int signal) { end(controller_, signal); }
     void freeze_controller() const { ::kill(controller_, SIGSTOP); }
     void thaw_controller() const { ::kill(controller_, SIGCONT); }
-    void start_rest() { rest_ = start({path_of("slurmrestd"), "-a", "rest_auth/local", "-s", "openapi/v0.0.38", address().replace(0, 7, "unix:")}, "rest.out"); }
+    void start_rest()
+    {
+        rest_ = start({path_of("slurmrestd"), "-a", "rest_auth/local", "-s", "openapi/v0.0.38", "unix:" + at("rest")}, "rest.out");
+    }
     void start_node(int number)
     {
         node_[number - 1] = start({path_of("slurmd"), "-D", "-N", node(number)}, "d" + std::to_string(number) + ".out");
@@ -149,7 +153,8 @@ public:
     /// What waits for a time of Slurm's waits no more, and nodes that it took out are in again.
     void hurry() const
     {
-        run("scontrol update NodeName=ALL State=RESUME; for job in $(squeue -h -o %i); do scontrol update StartTime=now JobId=$job; done");
+        run("scontrol update NodeName=ALL State=RESUME; "
+            "for job in $(squeue -h -o %i); do scontrol update StartTime=now JobId=$job; done");
     }
     void until_idle() const
     {

@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(sentences)
     refuses(R"({"environment": {"A": {"file": "/x", "variable": "X"}}})",
             R"(configuration: environment: 'A': must be a text, {"file": PATH} or {"variable": NAME})");
     refuses(R"({"environment": {"LITBUILD_X": ""}})", "configuration: environment: 'LITBUILD_X' is litbuild's own");
-    refuses(R"({"engine": "unix:///s", "tls": {}})", "configuration: tls: is for an engine at tcp://");
+    refuses(R"({"engine": "unix:///s", "tls": {}})", "configuration: tls: is for the container engine at tcp://");
     refuses(R"({"engine": "tcp://h:1", "tls": {"cert": "/c"}})", "configuration: tls: 'cert' and 'key' go together");
 }
 

@@ -124,9 +124,9 @@ BOOST_AUTO_TEST_CASE(tokens)
 
 BOOST_AUTO_TEST_CASE(states)
 {
-    for (const char *state : {"PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"})
+    for (const char *state : {"PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING"})
         BOOST_TEST((probe_of(job(state)).life == Life::queued), state);
-    for (const char *state : {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "WHATEVER_COMES_LATER"})
+    for (const char *state : {"RUNNING", "COMPLETING", "SUSPENDED", "STAGE_OUT", "WHATEVER_COMES_LATER"})
         BOOST_TEST((probe_of(job(state)).life == Life::alive), state);
     const std::vector<std::pair<const char *, const char *>> ends = {
         {"COMPLETED", "its job 12 ended"},
@@ -143,7 +143,10 @@ BOOST_AUTO_TEST_CASE(states)
         BOOST_TEST(probe_of(job(state)).evidence == words);
         // Of a job that was put back, the first run may be alive.
         BOOST_TEST((probe_of(job(state, 1)).life == Life::unknown), state);
+        BOOST_TEST((certainty_of(job(state, 1)) == Certainty::uncertain), state);
     }
+    BOOST_TEST((certainty_of(job("FAILED")) == Certainty::certain));
+    BOOST_TEST((certainty_of(job("CANCELLED")) == Certainty::killed));
     BOOST_TEST((probe_of(job("NODE_FAIL")).life == Life::unknown));
 
     Job told = job("FAILED");
@@ -170,22 +173,37 @@ BOOST_AUTO_TEST_CASE(what_slurm_answers)
         return refusal([&] { (void)cluster.job({}, 12); });
     };
     BOOST_TEST(fails("not JSON") == "unavailable: slurm: its answer is not JSON");
+    // Of a gateway before it.
+    BOOST_TEST(fails(R"({"message": "no healthy upstream"})") == "unavailable: slurm: what answers is not Slurm");
+    BOOST_TEST(fails(R"({"errors": []})") == "unavailable: slurm: what answers is not Slurm: it tells no jobs");
     BOOST_TEST(fails("[]") == "unavailable: slurm: its answer is not JSON");
     BOOST_TEST(fails(R"({"errors": [{"error_number": 2002, "error": "Access denied"}]})") == "denied: slurm: Access denied");
     BOOST_TEST(fails(R"({"errors": [{"error_number": 1800, "error": "no way"}]})") ==
                "unavailable: slurm: Slurm's controller is not to be reached: no way");
-    BOOST_TEST(fails(R"({"errors": [{"error_number": -1}]})") == "unavailable: slurm: Slurm's error 0");
+    BOOST_TEST(fails(R"({"errors": [{"error_number": -1}]})") == "unavailable: slurm: Slurm's controller does not answer: Slurm's error 0");
+    BOOST_TEST(fails(R"({"errors": [{"error_number": 5005, "error": "Zero Bytes were transmitted or received"}]})") ==
+               "unavailable: slurm: Slurm's controller does not answer: Zero Bytes were transmitted or received");
     // What is none is no job, whatever stands in its members.
-    slurm.answer = R"({"jobs": [7, {"job_id": "12"}, {"job_id": -12}, {"job_id": 13}]})";
+    slurm.answer = R"({"errors": [], "jobs": [7, {"job_id": "12"}, {"job_id": -12}, {"job_id": 13}]})";
     BOOST_TEST(!cluster.job({}, 12).has_value());
-    slurm.answer = R"x({"jobs": [{"job_id": 12, "name": "n\n1", "job_state": "FAILED", "exit_code": 768, "time_limit": 4294967295,
+    slurm.answer = R"x({"errors": [], "jobs": [{"job_id": 12, "name": "n\n1", "job_state": "FAILED", "exit_code": 768, "time_limit": 4294967295,
         "memory_per_node": null, "restart_cnt": 1, "nodes": "(null)", "state_reason": "None"}]})x";
     const Job job = cluster.job({}, 12).value();
-    BOOST_TEST(job.name == "n 1");
+    BOOST_TEST(job.name == "n?1");
     BOOST_TEST(job.exit_code == 3);
     BOOST_TEST(job.minutes == 0u);
     BOOST_TEST(job.nodes == "");
     BOOST_TEST(job.reason == "");
+    slurm.answer = "{\"errors\": [], \"jobs\": [{\"job_id\": 12, \"name\": \"caf\xe9\"}]}";
+    BOOST_TEST(cluster.job({}, 12)->name == "caf?");
+    const auto is_cut_off = [&](const char *node) {
+        slurm.answer = std::string(R"({"errors": [], "nodes": [)") + node + "]}";
+        return cluster.is_cut_off({}, "n1");
+    };
+    BOOST_TEST(!is_cut_off(R"({"state": "idle", "state_flags": []})"));
+    BOOST_TEST(is_cut_off(R"({"state": "down", "state_flags": []})"));
+    BOOST_TEST(is_cut_off(R"({"state": "mixed", "state_flags": ["NOT_RESPONDING"]})"));
+    BOOST_TEST(is_cut_off(""));
     slurm.answer = R"({"errors": [{"error_number": 2017}]})";
     BOOST_TEST(!cluster.job({}, 12).has_value());
     BOOST_TEST(!cluster.send({}, 12, Signal::kill));
@@ -202,7 +220,7 @@ BOOST_AUTO_TEST_CASE(many_questions)
     auto told = std::make_unique<Told>();
     Told &slurm = *told;
     Cluster cluster(std::move(told), 1s);
-    slurm.answer = "{\"jobs\": [";
+    slurm.answer = "{\"errors\": [], \"jobs\": [";
     for (int i = 1; i <= 100; ++i) slurm.answer += "{\"job_id\": " + std::to_string(i) + ", \"job_state\": \"PENDING\"},";
     slurm.answer += "{}]}";
     for (uint64_t i = 1; i <= 100; ++i) BOOST_TEST(cluster.glance({}, i).has_value());

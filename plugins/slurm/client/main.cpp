@@ -53,7 +53,6 @@ json::object job_of(const slurm_job_info_t &job)
             {"partition", text(job.partition)},
             {"cluster", text(job.cluster)},
             {"comment", text(job.comment)},
-            {"user_id", job.user_id},
             {"submit_time", job.submit_time},
             {"start_time", job.start_time},
             {"end_time", job.end_time},
@@ -78,11 +77,29 @@ json::object get_job(uint32_t id)
     return {{"jobs", jobs_of(found)}};
 }
 
+/// Of this user; slurmrestd tells those of all.
 json::object get_jobs()
 {
     job_info_msg_t *found = nullptr;
-    if (::slurm_load_jobs(0, &found, SHOW_ALL | SHOW_LOCAL) != SLURM_SUCCESS) refuse("slurm_load_jobs");
+    if (::slurm_load_job_user(&found, ::getuid(), SHOW_ALL | SHOW_LOCAL) != SLURM_SUCCESS) refuse("slurm_load_job_user");
     return {{"jobs", jobs_of(found)}};
+}
+
+json::object get_node(std::string name)
+{
+    node_info_msg_t *found = nullptr;
+    if (::slurm_load_node_single(&found, name.data(), SHOW_ALL) != SLURM_SUCCESS) refuse("slurm_load_node_single");
+    json::array nodes;
+    for (uint32_t i = 0; i < found->record_count; ++i) {
+        const uint32_t state = found->node_array[i].node_state;
+        json::array flags;
+        if ((state & NODE_STATE_NO_RESPOND) != 0) flags.emplace_back("NOT_RESPONDING");
+        nodes.push_back({{"name", text(found->node_array[i].name)},
+                         {"state", (state & NODE_STATE_BASE) == NODE_STATE_DOWN ? "down" : "up"},
+                         {"state_flags", flags}});
+    }
+    ::slurm_free_node_info_msg(found);
+    return {{"nodes", nodes}};
 }
 
 /// The words of a submission, as long as it lasts.
@@ -164,6 +181,7 @@ json::object answer_to(const json::value &request)
     if (verb == "POST" && path == "/job/submit") return submit(request.at("body").as_object());
     if (verb == "GET" && path == "/jobs") return get_jobs();
     if (verb == "GET" && path.starts_with("/job/")) return get_job(id());
+    if (verb == "GET" && path.starts_with("/node/")) return get_node(path.substr(std::string("/node/").size()));
     if (verb == "DELETE" && path.starts_with("/job/"))
         return remove_job(id(), target.ends_with("?signal=TERM") ? "TERM" : "KILL");
     throw std::invalid_argument("no such request: " + verb + " " + target);

@@ -191,9 +191,12 @@ std::optional<Job> Cluster::job(const Call &call, uint64_t id) const
 std::vector<Job> Cluster::all(const Call &call) const
 {
     try {
-        std::vector<Job> out = jobs_of(object(), ask(call, Verb::get, "/jobs"));
+        const json::object answer = ask(call, Verb::get, "/jobs");
+        std::vector<Job> out = jobs_of(object(), answer);
+        // The program litbuild-slurm tells it in any case.
+        const std::string name = out.empty() ? text(answer, "cluster") : out.front().cluster;
         const std::lock_guard guard(mutex_);
-        if (!out.empty()) name_ = out.front().cluster;
+        if (!name.empty()) name_ = name;
         return out;
     } catch (const NoSuchJob &) {
     } catch (const AlreadyDone &) {

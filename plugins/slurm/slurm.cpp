@@ -173,15 +173,16 @@ private:
                 out.evidence = "its job is not in Slurm's queue yet";
                 return out;
             }
-            if (is_other_cluster(call, token)) {
+            const std::optional<bool> is_same = is_same_cluster(call, token);
+            if (is_same == false) {
                 out.evidence = cluster_.object() + ": another cluster answers there, and not " + token.cluster;
                 return out;
             }
-            // A controller that was killed forgets what it was given in its last seconds; the job may run all the same.
-            out.life = never_begins(token, "Slurm has no job of it") ? Life::gone : Life::unknown;
             out.evidence = token.job == 0 ? "who was to submit its job is gone, and Slurm has none of that name"
                                           : "Slurm has no job " + std::to_string(token.job) +
                                                 " of this build any more (it forgets what has ended, after its MinJobAge)";
+            // A controller that was killed forgets what it was given in its last seconds; the job may run all the same.
+            if (is_same == true && never_begins(token, "Slurm has no job of it")) out.life = Life::gone;
         } catch (const Error &e) {
             if (call.cancelled()) throw;
             // Whatever keeps Slurm from telling, it tells nothing of the build.
@@ -222,11 +223,12 @@ private:
         }
     }
 
-    bool is_other_cluster(const Call &call, const Token &token) const
+    /// None: a controller that has no jobs does not tell whose it is.
+    std::optional<bool> is_same_cluster(const Call &call, const Token &token) const
     {
-        if (token.cluster.empty()) return false;
+        if (token.cluster.empty()) return true;
         const std::string name = cluster_.name(call);
-        return !name.empty() && name != token.cluster;
+        return name.empty() ? std::nullopt : std::optional(name == token.cluster);
     }
 
     // ----------------------------------------------------------------------------------------------- stop
@@ -238,7 +240,7 @@ private:
         // One whose time is up still has to be asked for.
         const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(patience_with_controller);
         const std::optional<Job> job = find(call, token, Look::closely);
-        if (!job && is_other_cluster(call, token)) {
+        if (!job && is_same_cluster(call, token) == false) {
             stop.report.outcome = StopOutcome::requested;
             return true;
         }

@@ -741,8 +741,10 @@ BOOST_AUTO_TEST_CASE(a_launcher_that_dies)
     const Status gone = build.get_status();
     BOOST_TEST(name(gone.state) == "lost");
     BOOST_TEST(gone.error == "who was to submit its job is gone, and Slurm has none of that name");
-    // And if the token was not even written.
-    fs::remove(build.path() / ".control/token");
+    // Of another cluster, this one knows nothing.
+    spill(build.path() / ".control/token", "slurm 1\nuuid " + uuid + "\nfolder " + build.path().string() + "\ncluster elsewhere\njob 99999\n");
+    BOOST_TEST(name(build.get_status().state) == "queued");
+    BOOST_TEST(build.get_status().message.ends_with(": another cluster answers there, and not elsewhere"), build.get_status().message);
     spill(build.path() / ".control/token", token);
     const Room elsewhere(cluster);
     std::string strays;

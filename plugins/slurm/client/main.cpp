@@ -82,7 +82,13 @@ json::object get_jobs()
 {
     job_info_msg_t *found = nullptr;
     if (::slurm_load_job_user(&found, ::getuid(), SHOW_ALL | SHOW_LOCAL) != SLURM_SUCCESS) refuse("slurm_load_job_user");
-    return {{"jobs", jobs_of(found)}};
+    json::object out = {{"jobs", jobs_of(found)}};
+    slurm_conf_t *conf = nullptr;
+    if (::slurm_load_ctl_conf(0, &conf) == SLURM_SUCCESS) {
+        out["cluster"] = text(conf->cluster_name);
+        ::slurm_free_ctl_conf(conf);
+    }
+    return out;
 }
 
 json::object get_node(std::string name)

@@ -76,7 +76,7 @@ public:
         for (auto time = 20ms;; time = std::min(time * 2, std::chrono::milliseconds(500))) {
             const Clock::time_point asked = Clock::now();
             try {
-                if (is_over(stop)) break;
+                if (advance(stop)) break;
                 trouble = {};
             } catch (const Error &e) {
                 if (e.code() == Code::corrupt || call.cancelled()) throw;
@@ -233,7 +233,8 @@ private:
 
     // ----------------------------------------------------------------------------------------------- stop
 
-    bool is_over(Stop &stop)
+    /// True: it is at its end, and the report says which.
+    bool advance(Stop &stop)
     {
         const Token &token = stop.token;
         stop.report.mechanism = stop.cancelled == Clock::time_point{} ? "runner" : "scancel";

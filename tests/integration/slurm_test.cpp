@@ -557,6 +557,45 @@ BOOST_AUTO_TEST_CASE(a_controller_that_dies_during_launches)
                 launched, refused, forgotten);
 }
 
+// And of a stop: the runner obeys without it, and the answer is the same.
+BOOST_AUTO_TEST_CASE(a_controller_that_dies_during_stops)
+{
+    CLUSTER_OR_SKIP("a_controller_that_dies_during_stops");
+    const Room room(cluster);
+    const Engine engine = room.open();
+    std::mt19937 random(20);
+    const int rounds = is_long() ? 20 : 1, each = 4;
+    for (int round = 0; round < rounds; ++round) {
+        std::vector<Build> builds;
+        for (int i = 0; i < each; ++i) builds.push_back(engine.launch("contoso", shell("(setsid sleep 500 &); sleep 500")));
+        for (const Build &build : builds) until_running(build);
+        // By then it has written down that it has them.
+        std::this_thread::sleep_for(6s);
+        const auto delay = std::chrono::microseconds(random() % 60'000);
+        std::vector<std::string> said(each);
+        std::vector<std::thread> stoppers;
+        for (size_t i = 0; i < builds.size(); ++i)
+            stoppers.emplace_back([&, i] {
+                try {
+                    said[i] = builds[i].stop().message;
+                } catch (const Error &e) {
+                    said[i] = e.what();
+                }
+            });
+        std::this_thread::sleep_for(delay);
+        cluster.end_controller(SIGKILL);
+        std::this_thread::sleep_for(400ms);
+        cluster.start_controller();
+        for (std::thread &one : stoppers) one.join();
+        for (size_t i = 0; i < builds.size(); ++i) {
+            BOOST_TEST(said[i] == "Build id " + std::to_string(builds[i].runid()) + " has been stopped");
+            BOOST_TEST(name(builds[i].get_status().state) == "stopped");
+            BOOST_TEST(marked(builds[i]) == 0u);
+        }
+    }
+    cluster.until_idle();
+}
+
 // It stands still while the job is submitted, and does so all the same when it goes on: nobody runs then.
 BOOST_DATA_TEST_CASE(a_controller_that_stands_still, data::make(both), way)
 {

@@ -794,7 +794,7 @@ BOOST_AUTO_TEST_CASE(a_launcher_that_dies)
     BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
 }
 
-BOOST_DATA_TEST_CASE(the_contract, data::make(both), way)
+BOOST_DATA_TEST_CASE(the_contract, data::make(is_long() ? both : std::vector<std::string>{"library"}), way)
 {
     CLUSTER_OR_SKIP("the_contract");
     json::object config = cluster.process(way);

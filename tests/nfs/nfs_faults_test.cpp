@@ -314,8 +314,8 @@ BOOST_AUTO_TEST_CASE(a_lock_goes_with_its_holder)
             }
             BOOST_TEST(failure([&] { other->lock(Call::within(seconds(3)), tags); }) == "nothing thrown");
             // Of a process that is gone: at once.
-            BOOST_TEST(in_processes(1, [&](int) {
-                const auto own = way_in(room, root.path, holder_mounts, lease);
+            BOOST_TEST(in_processes(1, [&, mounts = holder_mounts](int) {
+                const auto own = way_in(room, root.path, mounts, lease);
                 own->lock(Call(), tags).release();
             }) == 0);
             BOOST_TEST(fs::exists(file));

@@ -311,7 +311,8 @@ bool FolderStore::settle(const Call &call, const BuildName &build, Draft &draft)
         give_back();
         throw;
     }
-    if (used_before && !give_back() && !is_draft(call, build, Place::archive, draft) && is_in(call, build, Place::live))
+    // The older one may be back in the main list meanwhile.
+    if (used_before && !give_back() && !is_draft(call, build, Place::archive, draft) && is_draft(call, build, Place::live, draft))
         throw Error(Code::corrupt, to_string(build) + ": lies in the main list and in the archive");
     return !used_before;
 }

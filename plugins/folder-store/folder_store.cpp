@@ -149,7 +149,7 @@ bool FolderStore::collect(const Call &call, const Query &query, Place place, std
 }
 
 // Whether two folders have the name, and not one that was seen twice while it was moved.
-bool FolderStore::is_double(const Call &call, const BuildName &build)
+bool FolderStore::looks_double(const Call &call, const BuildName &build)
 {
     const auto look = [&](Place place) { return fs_->look(call, folder(build, place)); };
     for (int i = 0; i < looks; ++i) {
@@ -159,6 +159,20 @@ bool FolderStore::is_double(const Call &call, const BuildName &build)
         if (live.inode != archived.inode && operations(call, build).empty() && look(Place::live).inode == live.inode &&
             look(Place::archive).inode == archived.inode)
             return true;
+    }
+    return false;
+}
+
+// A new build lies in the main list for a moment where its maker took an id of which the build was on its way into the archive;
+// he sees that and gives it back, over a file server as soon as that answers him.
+bool FolderStore::is_double(const Call &call, const BuildName &build)
+{
+    const bool is_shared = (fs_->capabilities() & LB_STORE_SHARED) != 0;
+    const std::chrono::milliseconds patience(is_shared ? 3000 : 300);
+    const Clock::time_point begun = Clock::now();
+    for (std::chrono::milliseconds wait(10); looks_double(call, build); wait *= 2) {
+        if (Clock::now() - begun > patience || call.expired() || call.cancelled()) return true;
+        pause(call, wait);
     }
     return false;
 }

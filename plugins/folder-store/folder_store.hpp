@@ -101,6 +101,7 @@ private:
     }
     std::optional<Place> locate(const Call &call, const BuildName &build);
     bool is_listed(const Call &call, const BuildName &build);
+    bool looks_double(const Call &call, const BuildName &build);
     bool is_double(const Call &call, const BuildName &build);
     Place place_of(const Call &call, const BuildName &build);
     Error no_such(const Call &call, const BuildName &build);

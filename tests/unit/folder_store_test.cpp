@@ -832,3 +832,27 @@ BOOST_AUTO_TEST_CASE(what_is_listed_is_looked_for_again)
     BOOST_TEST(failure([&] { never.find(Call(), {"contoso", 2}); }) == "not_found; contoso/2: no such build");
 }
 #endif
+
+// A maker that took an id too early gives it back; who comes in between waits for that.
+BOOST_AUTO_TEST_CASE(what_lies_in_both_places_for_a_moment_is_no_damage)
+{
+    TempFolder root;
+    FolderStore store(open_fs(root.path));
+    store.create(Call(), new_build("contoso", 1));
+    store.archive(Call(), {"contoso", 1});
+    const fs::path live = root.path / "contoso/logs/1";
+    fs::create_directories(live);
+    spill(live / "build.json", "{\"uuid\":\"of a draft\"}");
+    std::thread maker([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        fs::remove_all(live);
+    });
+    BOOST_TEST(failure([&] { store.restore(Call(), {"contoso", 1}); }) == "nothing thrown");
+    maker.join();
+    BOOST_TEST(fs::exists(live / "build.json"));
+    BOOST_TEST(!fs::exists(root.path / "contoso/logs/archive/1"));
+    // What stays is.
+    fs::create_directories(root.path / "contoso/logs/archive/1");
+    BOOST_TEST(failure([&] { store.archive(Call(), {"contoso", 1}); }) ==
+               "corrupt; contoso/1: lies in the main list and in the archive");
+}

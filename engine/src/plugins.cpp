@@ -212,7 +212,13 @@ const void *Registry::table(const std::string &name, const char *interface) cons
     }
     if (found == candidates.end()) {
         std::string known;
-        for (const Candidate &candidate : candidates) known += (known.empty() ? "" : ", ") + candidate.info.name;
+        // One that is linked in may lie in a folder, too.
+        std::vector<std::string> names;
+        for (const Candidate &candidate : candidates) {
+            if (std::find(names.begin(), names.end(), candidate.info.name) != names.end()) continue;
+            names.push_back(candidate.info.name);
+            known += (known.empty() ? "" : ", ") + candidate.info.name;
+        }
         throw Error(Code::not_found, "plugin " + quote(name) + ": not found; known are " + known);
     }
     if (found->problem) throw *found->problem;

@@ -32,6 +32,8 @@ inline pid_t start(const std::vector<std::string> &words, const std::vector<std:
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
     ::setsid();
+    // Podman's monitors leave a file named "oom" where they were started.
+    if (::chdir(log.parent_path().c_str()) != 0) ::_exit(126);
     for (const std::string &each : more_environment) ::putenv(const_cast<char *>(each.c_str()));
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
     ::dup2(::open("/dev/null", O_RDONLY), 0);

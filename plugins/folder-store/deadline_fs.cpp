@@ -7,7 +7,8 @@
 #include <list>
 #include <mutex>
 #include <optional>
-#include <thread>
+
+#include <litbuild/linux/signals.hpp>
 
 namespace litbuild::folder {
 
@@ -63,7 +64,7 @@ public:
         const Call inner = call.has_deadline() ? Call::until(call.deadline()) : Call();
         begin(call, errand);
         try {
-            std::thread([self = shared_from_this(), errand, inner, body = std::move(body)]() mutable {
+            linux_::quiet_thread([self = shared_from_this(), errand, inner, body = std::move(body)]() mutable {
                 Call own = inner;
                 own.cancelled_by(errand->canceller);
                 self->work(*errand, own, body);
@@ -93,7 +94,7 @@ public:
         }
         auto shared = std::make_shared<std::unique_ptr<Lock>>(std::move(lock));
         try {
-            std::thread([self = shared_from_this(), errand, shared]() mutable {
+            linux_::quiet_thread([self = shared_from_this(), errand, shared]() mutable {
                 shared->reset();
                 {
                     const std::lock_guard<std::mutex> hold(errand->mutex);

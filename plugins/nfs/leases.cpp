@@ -76,8 +76,7 @@ void Leases::start()
         held_.clear();
     }
     process_ = ::getpid();
-    const linux_::SignalsBlocked blocked;
-    renewal_ = std::thread([this] { renew_all(); });
+    renewal_ = linux_::quiet_thread([this] { renew_all(); });
 }
 
 void Leases::renew_all() noexcept

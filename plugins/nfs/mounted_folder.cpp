@@ -3,13 +3,13 @@
 #include <cerrno>
 #include <chrono>
 #include <future>
-#include <thread>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <litbuild/error.hpp>
+#include <litbuild/linux/signals.hpp>
 
 #include <folder-store/posix_root.hpp>
 
@@ -111,7 +111,7 @@ void MountedFolder::renew(const Call &call, const File &file, const std::string 
     auto told = std::make_shared<std::promise<int>>();
     std::future<int> number = told->get_future();
     try {
-        std::thread([shared = shared_, told, name, inode = file.inode, own = std::string(text)] {
+        linux_::quiet_thread([shared = shared_, told, name, inode = file.inode, own = std::string(text)] {
             const std::lock_guard<std::mutex> opening(shared->opening);
             told->set_value(renew_it(shared->folder.get(), name, inode, own));
             shared->is_renewing = false;

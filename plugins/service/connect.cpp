@@ -8,8 +8,9 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 #include <vector>
+
+#include <litbuild/linux/signals.hpp>
 
 #include "http.hpp"
 #include "stream.hpp"
@@ -87,7 +88,7 @@ struct Names {
 std::vector<sockaddr_storage> resolve(const Call &call, const Endpoint &endpoint)
 {
     const auto names = std::make_shared<Names>();
-    std::thread([names, host = endpoint.host, port = endpoint.port] {
+    litbuild::linux_::quiet_thread([names, host = endpoint.host, port = endpoint.port] {
         addrinfo wanted{};
         wanted.ai_socktype = SOCK_STREAM;
         addrinfo *list = nullptr;

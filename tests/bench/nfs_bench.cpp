@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <functional>
 
+#include <litbuild/engine.hpp>
+
 #include <folder-store/folder_store.hpp>
 #include <folder-store/run_status.hpp>
 
@@ -27,12 +29,12 @@ struct Cost {
     uint64_t requests = 0;
 };
 
-void show(const std::string &what, const Cost &cost, const Cost *bare = nullptr)
+void show(const std::string &what, const Cost &cost, const Cost *beside = nullptr, const char *name = "bare READDIRPLUS")
 {
-    const std::string other = bare ? "bare READDIRPLUS" : "";
-    figures::tell({.what = what, .ours = cost.seconds * 1000, .other = other, .theirs = bare ? bare->seconds * 1000 : 0});
+    const std::string other = beside ? name : "";
+    figures::tell({.what = what, .ours = cost.seconds * 1000, .other = other, .theirs = beside ? beside->seconds * 1000 : 0});
     figures::tell({.what = what, .ours = static_cast<double>(cost.requests), .other = other,
-                   .theirs = bare ? static_cast<double>(bare->requests) : 0, .unit = "requests"});
+                   .theirs = beside ? static_cast<double>(beside->requests) : 0, .unit = "requests"});
 }
 
 void make_builds(const fs::path &logs, int builds)
@@ -160,16 +162,41 @@ void plain_walk(const fs::path &logs, int builds)
     if (found != builds) std::abort();
 }
 
+// As users have it: the engine keeps an index of what has ended, on the server, beside the builds.
+void engine_list(const std::string &mount, int builds)
+{
+    Config config;
+    config.root = mount;
+    config.store = {.plugin = "nfs"};
+    config.status = {.plugin = "nfs"};
+    config.plugin_folders = {::getenv("LITBUILD_PLUGIN_DIR")};
+    const Engine engine(std::move(config));
+    int found = 0;
+    engine.list("contoso", {}, [&](const Row &row) {
+        found += row.state() == State::complete;
+        return true;
+    }, Call::within(std::chrono::minutes(10)));
+    if (found != builds) std::abort();
+}
+
 void by_mount(const std::string &mount, int builds, const Cost &bare)
 {
     const Requests requests = [&] { return requests_of(mount); };
     Listing listing(std::make_unique<nfs::MountedFs>(mount), builds);
+    Cost walk;
     for (const char *when : {"the first time", "after that"}) {
-        show(mount + ": plain walk, " + when, measure(requests, [&] { plain_walk(mount + "/contoso/logs", builds); }), &bare);
-        show(mount + ": list with states, " + when, measure(requests, [&] { listing.states(); }), &bare);
+        walk = measure(requests, [&] { plain_walk(mount + "/contoso/logs", builds); });
+        show(mount + ": plain walk, " + when, walk, &bare);
+        show(mount + ": states read one by one, " + when, measure(requests, [&] { listing.states(); }), &walk, "plain walk");
         let_it_forget();
     }
     show(mount + ": status of one build", measure(requests, [&] { listing.one_status(); }));
+    fs::remove_all(mount + "/contoso/logs/.index");
+    let_it_forget();
+    for (const char *when : {"no index", "the index being made", "with the index", "with the index, again"}) {
+        show(mount + ": a new engine's list, " + when, measure(requests, [&] { engine_list(mount, builds); }), &walk, "plain walk after the first");
+        let_it_forget();
+    }
 }
 
 int in_guest(int argc, char **argv)

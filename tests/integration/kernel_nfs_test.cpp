@@ -155,6 +155,7 @@ BOOST_AUTO_TEST_CASE(the_stores_tests_pass_on_a_mount)
                           is_long ? std::chrono::seconds(1800) : std::chrono::seconds(300));
             std::printf("%s on %s: %.1f s\n", part.program, mount,
                         std::chrono::duration<double>(litbuild::Clock::now() - began).count());
+            std::fflush(stdout);
             BOOST_TEST(result.status == 0,
                        part.program << " on " << mount << ": status " << result.status << "\n" << result.output);
         }

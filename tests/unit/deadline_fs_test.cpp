@@ -1,6 +1,8 @@
 #define BOOST_TEST_MODULE deadline_fs
 #include <boost/test/unit_test.hpp>
 
+#include <signal.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -97,6 +99,26 @@ BOOST_AUTO_TEST_CASE(what_works_is_passed_on)
     g.fs.lock(call, Path() / "a" / "file");
     g.fs.remove_tree(call, Path() / "a");
     BOOST_TEST((g.fs.look(call, Path() / "a").kind == folder::Kind::none));
+}
+
+BOOST_AUTO_TEST_CASE(signals_are_for_the_threads_of_the_host)
+{
+    TempFolder folder;
+    bool is_blocked = false;
+    DeadlineFs fs(folder.path.string(), 0, [&] {
+        auto inner = std::make_unique<Faulty>(folder.path.string());
+        inner->on_look = [&](const std::string &) {
+            sigset_t blocked;
+            ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+            is_blocked = ::sigismember(&blocked, SIGTERM) == 1 && ::sigismember(&blocked, SIGCHLD) == 1;
+        };
+        return inner;
+    });
+    fs.look(Call::within(30s), Path());
+    BOOST_TEST(is_blocked);
+    sigset_t ours;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &ours);
+    BOOST_TEST(::sigismember(&ours, SIGTERM) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_receiver_may_call_again)

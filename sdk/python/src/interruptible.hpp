@@ -6,7 +6,6 @@
 
 #include <future>
 #include <optional>
-#include <thread>
 #include <type_traits>
 
 #include <pybind11/pybind11.h>
@@ -26,14 +25,6 @@ inline Call call_within(const Timeout &timeout)
     const double seconds = std::min(std::max(*timeout, 0.0), longest);
     // A deadline of zero would be none.
     return Call::within(std::chrono::nanoseconds(1 + static_cast<int64_t>(seconds * 1e9)));
-}
-
-/// A thread that no signal is delivered to: they are the interpreter's.
-template <class Body>
-std::thread start_quiet_thread(Body body)
-{
-    const linux_::SignalsBlocked blocked;
-    return std::thread(std::move(body));
 }
 
 /// Waits until `fd` is readable, looking after the interpreter's signals in between. False: one of them has raised.
@@ -70,7 +61,7 @@ auto run(const Timeout &timeout, Body body) -> std::invoke_result_t<Body, const 
     Canceller done;   // readable once cancelled: the same thing
     std::packaged_task<Result()> task([&] { return body(call); });
     std::future<Result> result = task.get_future();
-    std::thread worker = start_quiet_thread([&] {
+    std::thread worker = linux_::quiet_thread([&] {
         task();
         done.cancel();
     });

@@ -17,7 +17,7 @@ namespace litbuild::python {
 class Watch {
 public:
     Watch(std::shared_ptr<Engine> engine, const std::string &team)
-        : engine_(std::move(engine)), thread_(start_quiet_thread([this, team] { work(team); }))
+        : engine_(std::move(engine)), thread_(linux_::quiet_thread([this, team] { work(team); }))
     {
     }
     ~Watch()

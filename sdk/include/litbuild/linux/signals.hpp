@@ -3,6 +3,9 @@
 
 #include <signal.h>
 
+#include <thread>
+#include <utility>
+
 namespace litbuild::linux_ {
 
 /// As long as it lives no signal is delivered to this thread, nor ever to one that is started meanwhile: signals are for the
@@ -22,5 +25,13 @@ public:
 private:
     sigset_t before_;
 };
+
+/// A thread that no signal is delivered to. std::system_error: there can be none.
+template <class Body>
+std::thread quiet_thread(Body body)
+{
+    const SignalsBlocked blocked;
+    return std::thread(std::move(body));
+}
 
 }  // namespace litbuild::linux_

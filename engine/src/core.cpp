@@ -118,8 +118,11 @@ Launcher launcher_of(const Core &core, const Call &call, const BuildName &build)
     };
     utsname names{};
     ::uname(&names);
-    if (word("host") != names.nodename) return {"", word("host")};
-    if (word("boot") != linux_::boot_id()) return {"host " + word("host") + " has restarted since, before it was started", ""};
+    const bool is_this_boot = word("boot") == linux_::boot_id();
+    // Several hosts may go by one name.
+    const bool is_shared = (core.store->capabilities() & LB_STORE_SHARED) != 0;
+    if (word("host") != names.nodename || (is_shared && !is_this_boot)) return {"", word("host")};
+    if (!is_this_boot) return {"host " + word("host") + " has restarted since, before it was started", ""};
     if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return {};
     // A runner that was just started may be on its way to its token.
     const boost::json::value *uuid = document.as_object().if_contains("uuid");

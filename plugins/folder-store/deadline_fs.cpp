@@ -67,7 +67,7 @@ public:
             linux_::quiet_thread([self = shared_from_this(), errand, inner, body = std::move(body)]() mutable {
                 Call own = inner;
                 own.cancelled_by(errand->canceller);
-                self->work(*errand, own, body);
+                self->work(*errand, own, std::move(body));
                 self->end(errand);
             }).detach();
         } catch (...) {
@@ -84,7 +84,7 @@ public:
     }
 
     /// In a thread, and waited for a moment: it may not come back. Who ends his process next has given it back.
-    void drop(std::unique_ptr<Lock> lock)
+    void drop(std::shared_ptr<Lock> lock)
     {
         auto errand = std::make_shared<Errand>();
         errand->left_alone = Clock::now().time_since_epoch().count();
@@ -92,10 +92,9 @@ public:
             const std::lock_guard<std::mutex> hold(mutex_);
             out_.push_back(errand);
         }
-        auto shared = std::make_shared<std::unique_ptr<Lock>>(std::move(lock));
         try {
-            linux_::quiet_thread([self = shared_from_this(), errand, shared]() mutable {
-                shared->reset();
+            linux_::quiet_thread([self = shared_from_this(), errand, lock = std::move(lock)]() mutable {
+                lock.reset();
                 {
                     const std::lock_guard<std::mutex> hold(errand->mutex);
                     errand->is_done = true;
@@ -170,7 +169,7 @@ private:
         return *fs_;
     }
 
-    void work(Errand &errand, const Call &call, const std::function<void(Fs &, const Call &, Errand &)> &body) noexcept
+    void work(Errand &errand, const Call &call, std::function<void(Fs &, const Call &, Errand &)> body) noexcept
     {
         std::exception_ptr error;
         try {
@@ -180,6 +179,8 @@ private:
         } catch (...) {
             error = std::current_exception();
         }
+        // What it holds is not needed when its caller goes on.
+        body = nullptr;
         answered_.store(Clock::now().time_since_epoch().count());
         const std::lock_guard<std::mutex> hold(errand.mutex);
         errand.error = error;
@@ -235,7 +236,12 @@ public:
         : is_held_(std::move(is_held)), drop_(std::move(drop))
     {
     }
-    ~HeldElsewhere() override { drop_(); }
+    ~HeldElsewhere() override
+    {
+        // What it holds goes where it does not keep us.
+        is_held_ = nullptr;
+        drop_();
+    }
     bool is_held(const Call &call) override { return is_held_(call); }
 
 private:
@@ -356,10 +362,11 @@ std::unique_ptr<Lock> DeadlineFs::lock(const Call &call, const Path &path)
         is_hasty ? Call::within(patience) : call, [path, is_hasty](Fs &fs, const Call &inner, Errand &) {
             return fs.lock(is_hasty ? Call::until(Clock::now()) : inner, path);
         });
-    auto shared = std::make_shared<std::unique_ptr<Lock>>(std::move(held));
-    const auto is_held = [errands = errands_, shared](const Call &now) {
+    // A look that was left alone may still be at it.
+    auto shared = std::make_shared<std::shared_ptr<Lock>>(std::move(held));
+    const auto is_held = [errands = errands_, lock = *shared](const Call &now) {
         auto result = std::make_shared<bool>(false);
-        errands->run(now, [shared, result](Fs &, const Call &inner, Errand &) { *result = (*shared)->is_held(inner); });
+        errands->run(now, [lock, result](Fs &, const Call &inner, Errand &) { *result = lock->is_held(inner); });
         return *result;
     };
     return std::make_unique<HeldElsewhere>(is_held, [errands = errands_, shared] { errands->drop(std::move(*shared)); });

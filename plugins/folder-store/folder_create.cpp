@@ -6,6 +6,7 @@
 #include <limits>
 
 #include <folder-store/afterwards.hpp>
+#include <folder-store/noise.hpp>
 #include <folder-store/owner.hpp>
 
 namespace litbuild::folder {
@@ -58,6 +59,16 @@ int64_t FolderStore::parse_hint(std::string_view text) noexcept
     return hint == last_runid ? 0 : hint;
 }
 
+namespace {
+
+// What was to be done may have been done, or be done yet.
+bool is_open(const Error &error) noexcept
+{
+    return error.code() == Code::timeout || error.code() == Code::unavailable || error.code() == Code::cancelled;
+}
+
+}  // namespace
+
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
@@ -96,7 +107,8 @@ private:
     {
         bool is_doubtful = is_taken;
         try {
-            store_.fs_->remove_tree(afterwards(call_), path);
+            if (!is_taken) store_.fs_->remove_tree(afterwards(call_), path);
+            else if (store_.put_away(afterwards(call_), team_, path)) is_doubtful = false;
         } catch (const Error &error) {
             // What made the creation fail keeps it from being cleaned up. Nobody takes a dotted name for a build.
             is_doubtful = is_doubtful || is_open(error);
@@ -125,11 +137,6 @@ private:
         const std::lock_guard guard(store_.doubts_mutex_);
         store_.making_.erase(path.text());
     }
-    /// What was to be done may have been done, or be done yet.
-    static bool is_open(const Error &error)
-    {
-        return error.code() == Code::timeout || error.code() == Code::unavailable || error.code() == Code::cancelled;
-    }
     void doubt()
     {
         const std::lock_guard guard(store_.doubts_mutex_);
@@ -141,6 +148,22 @@ private:
     const std::string &team_;
 };
 
+// Removes what was to be a build. Renamed first: what a file server does late, it must not find half cleared. False: it is not
+// there; it may have been made a build.
+bool FolderStore::put_away(const Call &call, const std::string &team, const Path &folder)
+{
+    const Path aside = logs(team) / (".new-" + noise() + "." + own_mark());
+    if (fs_->rename(call, folder, aside) != Renamed::done) return false;
+    try {
+        fs_->remove_tree(call, aside);
+    } catch (const Error &) {
+        Doubt left{aside, BuildName{team, 0}, {}};
+        const std::lock_guard guard(doubts_mutex_);
+        doubts_.push_back(std::move(left));
+    }
+    return true;
+}
+
 // What earlier calls of this object left, for they were not answered. An entry: the very build is there.
 std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild &build)
 {
@@ -151,21 +174,49 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
     }
     std::optional<Entry> found;
     const Path own = Draft::name(build);
-    for (size_t i = 0; i < doubts.size(); ++i) {
-        const Doubt &doubt = doubts[i];
+    std::exception_ptr failure;
+    for (const Doubt &doubt : doubts) {
+        const bool is_own = doubt.draft.text() == own.text();
+        // After one that is not answered, none is.
+        bool is_settled = false;
         try {
-            fs_->remove_tree(call, doubt.draft);
-            for (const Place place : {Place::live, Place::archive})
-                if (doubt.build.runid > 0 && doubt.draft.text() == own.text() &&
-                    small_file(call, folder(doubt.build, place) / identity_file) == doubt.document)
-                    found = entry(doubt.build, place);
-        } catch (const Error &) {
-            const std::lock_guard guard(doubts_mutex_);
-            doubts_.insert(doubts_.end(), doubts.begin() + static_cast<ptrdiff_t>(i), doubts.end());
-            throw;
+            if (!failure) {
+                const std::optional<Entry> kept = settle(call, doubt);
+                if (kept && is_own) found = kept;
+                is_settled = true;
+            }
+        } catch (const Error &error) {
+            // What another team's folder does not allow is no reason not to make this one.
+            if (is_own || is_open(error)) failure = std::current_exception();
         }
+        if (is_settled) continue;
+        const std::lock_guard guard(doubts_mutex_);
+        doubts_.push_back(doubt);
     }
+    if (failure) std::rethrow_exception(failure);
     return found;
+}
+
+// An entry: what was to be made has become a build, and stays one.
+std::optional<Entry> FolderStore::settle(const Call &call, const Doubt &doubt)
+{
+    const BuildName &build = doubt.build;
+    if (build.runid == 0) {
+        fs_->remove_tree(call, doubt.draft);
+        return std::nullopt;
+    }
+    if (put_away(call, build.team, doubt.draft)) return std::nullopt;
+    const auto is_it = [&](Place place) { return small_file(call, folder(build, place) / identity_file) == doubt.document; };
+    for (const Place place : {Place::live, Place::archive}) {
+        if (!is_it(place)) continue;
+        const Place other = place == Place::live ? Place::archive : Place::live;
+        // Whoever had the run id before keeps it: nobody has seen to that yet.
+        const bool is_used = removed(call, build.team) >= build.runid ||
+                             (fs_->look(call, folder(build, other)).kind != Kind::none && !is_it(other));
+        if (!is_used) return entry(build, place);
+        put_away(call, build.team, folder(build, place));
+    }
+    return std::nullopt;
 }
 
 Entry FolderStore::create(const Call &call, const NewBuild &build)
@@ -292,14 +343,20 @@ bool FolderStore::take(const Call &call, const BuildName &build, Draft &draft)
         return true;
     }
     if (arrived()) return true;
-    throw Error(Code::unavailable, build.team + ": the new build " + draft.path.text() + " was taken away");
+    throw taken_away(build, draft);
 }
 
 // After the rename: it stays, or the id is given back.
 bool FolderStore::settle(const Call &call, const BuildName &build, Draft &draft)
 {
     const auto give_back = [&] {
-        return fs_->rename(afterwards(call), folder(build, Place::live), draft.path) == Renamed::done;
+        // Somebody may have archived it already.
+        for (const Place place : {Place::live, Place::archive})
+            if (is_draft(call, build, place, draft) &&
+                fs_->rename(afterwards(call), folder(build, place), draft.path) == Renamed::done)
+                return true;
+        // Asked twice, a file server does not find it any more.
+        return fs_->look(afterwards(call), draft.path).kind == Kind::folder;
     };
     bool used_before = false;
     try {
@@ -311,10 +368,15 @@ bool FolderStore::settle(const Call &call, const BuildName &build, Draft &draft)
         give_back();
         throw;
     }
-    // The older one may be back in the main list meanwhile.
-    if (used_before && !give_back() && !is_draft(call, build, Place::archive, draft) && is_draft(call, build, Place::live, draft))
+    if (!used_before || give_back()) return !used_before;
+    if (is_draft(call, build, Place::live, draft))
         throw Error(Code::corrupt, to_string(build) + ": lies in the main list and in the archive");
-    return !used_before;
+    throw taken_away(build, draft);
+}
+
+Error FolderStore::taken_away(const BuildName &build, const Draft &draft) const
+{
+    return Error(Code::unavailable, build.team + ": the new build " + draft.path.text() + " was taken away");
 }
 
 bool FolderStore::is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft)

@@ -158,10 +158,18 @@ void FolderStore::Moving::discard(const Call &call, const Journal &journal)
 
 void FolderStore::Moving::put_back(const Journal &journal)
 {
+    require_lock();
     const Paths at = paths(journal);
     if (fs_.rename(call_, at.trash, at.source) != Renamed::done)
         throw Error(Code::corrupt, object_ + ": lies at " + fs_.root() + "/" + at.trash.text() + "; move it back by hand");
     fs_.sync_dir(call_, at.source.parent());
+}
+
+// Who was stopped for longer than a lock holds must not go on where another one has begun.
+void FolderStore::Moving::require_lock()
+{
+    is_alone_ = !lock_ || lock_->is_held(call_);
+    if (!is_alone_) throw Error(Code::unavailable, object_ + ": its lock was taken away, for it took too long; try again");
 }
 
 bool FolderStore::Moving::is_destination(const Journal &journal)
@@ -176,8 +184,11 @@ bool FolderStore::Moving::may_settle(const Journal &journal) const
 {
     const Owning owning = look_for(journal.owner);
     if (owning == Owning::gone) return true;
-    // Whoever it is, on this kernel, does not hold the lock.
-    return lock_ && journal.owner.boot == Owner::self().boot;
+    // Whoever it is, on this kernel, does not hold the lock; nor on this host before it was started, where no other host may go
+    // by its name.
+    const Owner here = Owner::self();
+    const bool is_shared = (store_.capabilities() & LB_STORE_SHARED) != 0;
+    return lock_ && (journal.owner.boot == here.boot || (!is_shared && journal.owner.host == here.host));
 }
 
 void FolderStore::Moving::settle(std::optional<Place> wanted)
@@ -246,6 +257,7 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
             retire();
         } else {
             tags_.reset();
+            require_lock();
             if (fs_.rename(call_, at.destination, at.copy) != Renamed::done)
                 throw Error(Code::corrupt, object_ + ": lies in the main list and in the archive");
             fs_.sync_dir(call_, at.copy.parent());
@@ -290,7 +302,8 @@ void FolderStore::Moving::carry(Place to)
     } catch (const Error &error) {
         // One that was broken off goes on from where it was. Others need their space.
         const bool is_kept = error.code() == Code::cancelled || error.code() == Code::timeout;
-        if (!journal_ || is_destination(*journal_)) throw;
+        // What others have gone on with is theirs.
+        if (!journal_ || !is_alone_ || is_destination(*journal_)) throw;
         if (is_kept)
             throw Error(error.code(), object_ + (to == Place::archive ? ": archiving it" : ": restoring it") +
                                           (error.code() == Code::cancelled ? " was cancelled" : " took too long") +
@@ -375,9 +388,11 @@ void FolderStore::Moving::publish()
     }
     fs_.sync_dir(call_, at.copy.parent());
     call_.check(object_);
+    require_lock();
     journal_->phase = Phase::commit;
     journal_->copy = fs_.look(call_, at.copy).inode;
     write(*journal_);
+    require_lock();
     Renamed renamed = Renamed::done;
     try {
         renamed = fs_.rename(call_, at.copy, at.destination);
@@ -396,6 +411,7 @@ void FolderStore::Moving::retire()
 {
     const Paths at = paths(*journal_);
     if (fs_.look(call_, at.trash).kind == Kind::none) {
+        require_lock();
         Renamed renamed = Renamed::done;
         try {
             renamed = fs_.rename(call_, at.source, at.trash);
@@ -410,6 +426,7 @@ void FolderStore::Moving::retire()
         put_back(*journal_);
         throw Error(Code::unavailable, object_ + ": its copy was taken away meanwhile; try again");
     }
+    require_lock();
     journal_->phase = Phase::clear;
     write(*journal_);
     tags_.reset();

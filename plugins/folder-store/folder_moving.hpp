@@ -46,6 +46,7 @@ private:
     Paths paths(const Journal &journal) const;
     Path record(const std::string &op) const { return ops(build_.team) / (op + ".json"); }
 
+    void require_lock();
     bool settle(const Journal &journal, std::optional<Place> wanted);
     void settle_damaged(const std::string &op);
     bool is_destination(const Journal &journal);
@@ -69,6 +70,7 @@ private:
     const LockFile after_;
     bool was_there_ = false;              // the file of the lock
     std::unique_ptr<Lock> lock_;          // null: there are no locks here
+    bool is_alone_ = true;                // it was not taken away, as far as is known
     std::unique_ptr<Lock> tags_;
     std::optional<Journal> journal_;      // of the way that is under way
 };

@@ -134,6 +134,7 @@ private:
     int64_t publish(const Call &call, const std::string &team, Draft &draft, int64_t used);
     bool take(const Call &call, const BuildName &build, Draft &draft);
     bool settle(const Call &call, const BuildName &build, Draft &draft);
+    Error taken_away(const BuildName &build, const Draft &draft) const;
     bool is_draft(const Call &call, const BuildName &build, Place place, const Draft &draft);
 
     // A draft that could not be cleared away, or may have become a build, for the server did not answer.
@@ -143,6 +144,8 @@ private:
         std::string document;   // of that run id
     };
     std::optional<Entry> settle_doubts(const Call &call, const NewBuild &build);
+    std::optional<Entry> settle(const Call &call, const Doubt &doubt);
+    bool put_away(const Call &call, const std::string &team, const Path &folder);
 
     /// What the clock of a team's file system showed, and when.
     struct Reading {

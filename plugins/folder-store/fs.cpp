@@ -25,6 +25,12 @@ Error Fs::failed(const Path &path, const char *action, int number) const
     return os_error(shown(path), action, number);
 }
 
+void Fs::require_held(const Call &call, Lock *held, const Path &path) const
+{
+    if (held && !held->is_held(call))
+        throw Error(Code::unavailable, shown(path) + ": its lock was taken away, for it took too long; try again");
+}
+
 void Fs::raise(const TreeFault &fault, const Path &tree) const
 {
     if (fault.number == 0) return;

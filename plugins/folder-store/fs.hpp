@@ -181,6 +181,8 @@ public:
 protected:
     /// Code::corrupt for ELOOP: no symbolic link is followed.
     Error failed(const Path &path, const char *action, int number) const;
+    /// Last thing before a change that a lock protects. Code::unavailable: it was taken away. Null: there is none.
+    void require_held(const Call &call, Lock *held, const Path &path) const;
     /// Throws what it tells of; nothing: returns.
     void raise(const TreeFault &fault, const Path &tree) const;
 

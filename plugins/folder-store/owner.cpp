@@ -44,18 +44,18 @@ Owner Owner::self()
     utsname names{};
     ::uname(&names);
     const std::optional<linux_::ProcStat> stat = linux_::stat_of(::getpid());
-    return {names.nodename, linux_::boot_id(), pid_namespace(), ::getpid(),
+    return {names.nodename, linux_::line_of("/etc/machine-id"), linux_::boot_id(), pid_namespace(), ::getpid(),
             stat ? static_cast<int64_t>(stat->start) : 0};
 }
 
 boost::json::object Owner::to_json() const
 {
-    return {{"host", host}, {"boot", boot}, {"space", space}, {"pid", pid}, {"start", start}};
+    return {{"host", host}, {"machine", machine}, {"boot", boot}, {"space", space}, {"pid", pid}, {"start", start}};
 }
 
 std::optional<Owner> Owner::from_json(const boost::json::object &members)
 {
-    Owner owner{fields::text(members, "host"), fields::text(members, "boot"), fields::text(members, "space"),
+    Owner owner{fields::text(members, "host"), fields::text(members, "machine"), fields::text(members, "boot"), fields::text(members, "space"),
                 fields::integer(members, "pid").value_or(0), fields::integer(members, "start").value_or(0)};
     if (owner.host.empty() || owner.boot.empty() || owner.pid <= 0) return std::nullopt;
     return owner;
@@ -66,7 +66,10 @@ std::string Owner::text() const { return "pid " + std::to_string(pid) + " on " +
 Owning look_for(const Owner &owner)
 {
     const Owner here = Owner::self();
-    if (owner.boot != here.boot) return owner.host == here.host ? Owning::gone : Owning::unknown;
+    if (owner.boot != here.boot) {
+        const bool is_this_machine = !owner.machine.empty() && owner.machine == here.machine && owner.host == here.host;
+        return is_this_machine ? Owning::gone : Owning::unknown;
+    }
     if (owner.space != here.space || owner.space.empty()) return Owning::unknown;
     return look_for(owner.pid, owner.start);
 }

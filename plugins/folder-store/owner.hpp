@@ -12,6 +12,7 @@ namespace litbuild::folder {
 /// A process, by identity. Plain data.
 struct Owner {
     std::string host;
+    std::string machine;  ///< /etc/machine-id; empty: it has none
     std::string boot;     ///< boot id of its kernel
     std::string space;    ///< its pid namespace: a pid means nothing in another one
     int64_t pid = 0;
@@ -26,6 +27,7 @@ struct Owner {
     std::string text() const;
 };
 
+/// `gone`: also one of a boot before this one, of the same machine by name and machine id; a name alone, other hosts may have.
 /// `unknown`: it is of another host or pid namespace, which cannot be seen from here.
 enum class Owning { alive, gone, unknown };
 

@@ -162,15 +162,34 @@ bool PosixFs::make_dir_alike(const Call &call, const Path &path)
     return true;
 }
 
-void PosixFs::write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const
+// Returns its inode.
+uint64_t PosixFs::write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const
 {
-    const Descriptor fd(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    Descriptor fd(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (!fd) throw failed(path, "write it", errno);
     int number = write_all(fd.get(), content);
     if (number == 0 && durable == Durable::yes && ::fsync(fd.get()) != 0) number = errno;
-    if (number == 0) return;
+    struct stat made;
+    if (number == 0 && ::fstat(fd.get(), &made) != 0) number = errno;
+    // What a file server has no room for, it may say only now.
+    if (::close(fd.release()) != 0 && number == 0 && errno != EINTR) number = errno;
+    if (number == 0) return made.st_ino;
     ::unlinkat(dir, name, 0);
     throw failed(path, "write it", number);
+}
+
+// A new one, which gets its name next. Returns its inode.
+uint64_t PosixFs::write_held(const Call &call, Lock *held, int dir, const std::string &temporary, const Path &path,
+                             std::string_view content, Durable durable) const
+{
+    const uint64_t made = write(dir, temporary.c_str(), path, content, durable);
+    try {
+        require_held(call, held, path);
+    } catch (...) {
+        ::unlinkat(dir, temporary.c_str(), 0);
+        throw;
+    }
+    return made;
 }
 
 void PosixFs::write_file(const Call &, const Path &path, std::string_view content, Durable durable)
@@ -179,34 +198,37 @@ void PosixFs::write_file(const Call &, const Path &path, std::string_view conten
     write(dir.get(), std::string(path.name()).c_str(), path, content, durable);
 }
 
-void PosixFs::replace(int dir, const Path &path, std::string_view content, Durable durable) const
+void PosixFs::replace(const Call &call, int dir, const Path &path, std::string_view content, Durable durable, Lock *held) const
 {
-    const std::string temporary = temporary_name();
-    write(dir, temporary.c_str(), path, content, durable);
-    if (::renameat(dir, temporary.c_str(), dir, std::string(path.name()).c_str()) != 0) {
+    const std::string temporary = temporary_name(), name(path.name());
+    const uint64_t made = write_held(call, held, dir, temporary, path, content, durable);
+    if (::renameat(dir, temporary.c_str(), dir, name.c_str()) != 0) {
         const int number = errno;
-        ::unlinkat(dir, temporary.c_str(), 0);
-        throw failed(path, "replace it", number);
+        struct stat there;
+        // Sent again after its answer was lost, it finds nothing to rename any more.
+        const bool is_done = number == ENOENT && ::fstatat(dir, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == made;
+        if (!is_done) {
+            ::unlinkat(dir, temporary.c_str(), 0);
+            throw failed(path, "replace it", number);
+        }
     }
     if (durable == Durable::yes && ::fsync(dir) != 0) throw failed(path, "replace it", errno);
 }
 
-void PosixFs::replace_file(const Call &, const Path &path, std::string_view content, Durable durable)
+void PosixFs::replace_file(const Call &call, const Path &path, std::string_view content, Durable durable)
 {
-    replace(parent_of(path, "replace it").get(), path, content, durable);
+    replace(call, parent_of(path, "replace it").get(), path, content, durable, nullptr);
 }
 
 // A new file, whole when it has its name.
-void PosixFs::publish(int dir, const Path &path, std::string_view content, Durable durable) const
+void PosixFs::publish(const Call &call, int dir, const Path &path, std::string_view content, Durable durable, Lock *held) const
 {
     const std::string temporary = temporary_name(), name(path.name());
-    write(dir, temporary.c_str(), path, content, durable);
-    struct stat made, there;
+    const uint64_t made = write_held(call, held, dir, temporary, path, content, durable);
+    struct stat there;
     int number = ::linkat(dir, temporary.c_str(), dir, name.c_str(), 0) == 0 ? 0 : errno;
     // A link that was sent again has found itself.
-    if (number == EEXIST && ::fstatat(dir, temporary.c_str(), &made, AT_SYMLINK_NOFOLLOW) == 0 &&
-        ::fstatat(dir, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && made.st_ino == there.st_ino)
-        number = 0;
+    if (number == EEXIST && ::fstatat(dir, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == made) number = 0;
     ::unlinkat(dir, temporary.c_str(), 0);
     if (number == EEXIST) throw Error(Code::unavailable, shown(path) + ": was made by another host meanwhile; try again");
     if (number == 0 && durable == Durable::yes && ::fsync(dir) != 0) number = errno;
@@ -281,11 +303,9 @@ void PosixFs::edit_file(const Call &call, const Path &path, Durable durable, con
     const std::string after = change(before.value_or(""));
     if (after == before.value_or("")) return;
     if (after.size() > editable_size) throw Error(Code::invalid, shown(path) + ": would be larger than 1 MiB");
-    if (!held->is_held(call))
-        throw Error(Code::unavailable, shown(path) + ": its lock was taken away, for it took too long; try again");
     // A client may believe for a moment that there is no file which another host has just made.
-    if (!before && root_.is_nfs()) publish(dir.get(), path, after, durable);
-    else replace(dir.get(), path, after, durable);
+    if (!before && root_.is_nfs()) publish(call, dir.get(), path, after, durable, held.get());
+    else replace(call, dir.get(), path, after, durable, held.get());
 }
 
 Renamed PosixFs::rename(const Call &call, const Path &from, const Path &to)

@@ -55,9 +55,12 @@ private:
     linux_::Descriptor lock(const Call &call, int dir, const Path &path, Times times) const;
     bool is_still(int dir, const Path &path) const;
     std::optional<std::string> content(const Call &call, int dir, const Path &path) const;
-    void write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const;
-    void replace(int dir, const Path &path, std::string_view content, Durable durable) const;
-    void publish(int dir, const Path &path, std::string_view content, Durable durable) const;
+    uint64_t write(int dir, const char *name, const Path &path, std::string_view content, Durable durable) const;
+    uint64_t write_held(const Call &call, Lock *held, int dir, const std::string &temporary, const Path &path,
+                        std::string_view content, Durable durable) const;
+    // `held`: what must not have been taken away when it gets its name; null: nothing.
+    void replace(const Call &call, int dir, const Path &path, std::string_view content, Durable durable, Lock *held) const;
+    void publish(const Call &call, int dir, const Path &path, std::string_view content, Durable durable, Lock *held) const;
 
     std::string path_;
     PosixRoot root_;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t second_ns = 1'000'000'000;
 constexpr uint32_t listing_size = 512 * 1024;
-// A folder that never rests is told as it was the last time.
+// So often the reading of a folder begins anew, where it changed under the reader and the server has lost the place.
 constexpr int listings = 20;
 constexpr int unanswered = -1;
 
@@ -139,7 +139,7 @@ bool Client::ask(Again again, const Submit &submit, const Answer &answer)
         if (outcome == Outcome::timeout && !call.expired()) {
             // The answer may be lost, or the server be slow, or away: only in the first case it helps to ask again, and in
             // the last each request that it finds when it is back is done once more.
-            std::unique_ptr<Connection> other = server_.probe(call);
+            std::unique_ptr<Connection> other = server_.probe(call.at_most(server_.patience().resend));
             outcome = connection_->wait(other ? call.at_most(milliseconds(100)) : call);
             patience *= 2;
             if (outcome == Outcome::timeout && other) {
@@ -178,7 +178,9 @@ int Client::request(Again again, Function function, Args &args, const Take &take
         if (status != NFS3ERR_JUKEBOX) return errno_of(status);
         // "Not now": from tape, or under recovery.
         folder::pause(call, wait);
-        if (call.expired() || call.cancelled()) return EAGAIN;
+        const std::string object = server_.address().text();
+        if (call.cancelled()) throw Error(Code::cancelled, object + ": cancelled", ECANCELED);
+        if (call.expired()) throw Error(Code::timeout, object + ": said that it could not do it yet, until the deadline");
     }
 }
 

@@ -75,8 +75,9 @@ Outcome Connection::serve(const Call &call)
 {
     while (is_waiting_) {
         if (call.cancelled()) return Outcome::cancelled;
-        if (call.expired()) return Outcome::timeout;
-        const auto rest = std::chrono::ceil<milliseconds>(call.left(longest_wait));
+        // One that is there already is taken.
+        const bool is_over = call.expired();
+        const auto rest = is_over ? milliseconds(0) : std::chrono::ceil<milliseconds>(call.left(longest_wait));
         pollfd items[2] = {{::rpc_get_fd(rpc_), static_cast<short>(::rpc_which_events(rpc_)), 0},
                            {call.cancel_fd(), POLLIN, 0}};
         if (::poll(items, 2, static_cast<int>(std::min(rest, longest_wait).count())) < 0 && errno != EINTR)
@@ -86,6 +87,7 @@ Outcome Connection::serve(const Call &call)
             why_ = why ? why : "";
             return Outcome::broken;
         }
+        if (is_over && is_waiting_ && items[0].revents == 0) return Outcome::timeout;
     }
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     return status_ == RPC_STATUS_SUCCESS ? Outcome::answered : Outcome::broken;

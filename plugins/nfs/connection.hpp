@@ -47,6 +47,8 @@ public:
     void close() noexcept;
 
     bool is_open() const noexcept { return rpc_ != nullptr; }
+    /// For an answer that may still come.
+    bool is_waiting() const noexcept { return is_waiting_; }
     /// The server has closed it, or said something that nobody asked for.
     bool is_stale() const noexcept;
     /// In a child of the process that opened it the connection is the parent's.

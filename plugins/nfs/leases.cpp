@@ -22,6 +22,8 @@ namespace {
 constexpr size_t text_size = 512;
 // Each look costs some requests: many that wait must not keep the holder's own from the server.
 constexpr milliseconds longest_wait(200);
+// Of the locks of others that were waited for in vain. What is forgotten is waited for as long again.
+constexpr size_t most_seen = 1000;
 
 int64_t monotonic_ns() noexcept
 {
@@ -131,6 +133,7 @@ bool Leases::is_over(const Call &call, const Call &waiting, LeaseFolder &folder,
     Seen seen;
     {
         const std::lock_guard guard(mutex_);
+        if (seen_.size() >= most_seen && !seen_.contains(key)) seen_.clear();
         const auto [at, is_new] = seen_.try_emplace(key);
         if (is_new || at->second.inode != found.inode || at->second.modified_ns != found.modified_ns)
             at->second = {found.inode, found.modified_ns, std::nullopt, Clock::now()};
@@ -147,7 +150,7 @@ bool Leases::is_over(const Call &call, const Call &waiting, LeaseFolder &folder,
     const boost::json::object *who = members ? folder::fields::below(*members, "owner") : nullptr;
     const std::optional<folder::Owner> owner = who ? folder::Owner::from_json(*who) : std::nullopt;
     int64_t lease_ms = lease_.count();
-    if (members) lease_ms = std::clamp<int64_t>(folder::fields::integer(*members, "lease_ms").value_or(0), lease_ms, 3'600'000);
+    if (members) lease_ms = std::clamp<int64_t>(folder::fields::integer(*members, "lease_ms").value_or(0), lease_ms, longest_lease.count());
     if (owner && folder::look_for(*owner) == folder::Owning::gone) return true;
     // Of this object itself, which could not remove it.
     if (owner && folder::fields::text(*members, "instance") == instance_ &&
@@ -286,7 +289,7 @@ void Leases::release(const Call &call, Handle held) noexcept
 
 HeldLease::HeldLease(Leases &leases, const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder,
                      std::string_view name, const std::string &object, Times times)
-    : leases_(leases), folder_(std::move(folder)), times_(times),
+    : leases_(leases), object_(object), folder_(std::move(folder)), times_(times),
       call_(call.has_deadline() ? Call::until(call.deadline()) : Call())
 {
     const int64_t before_ns = times_ == Times::keep ? folder_->modified_ns(call) : 0;
@@ -296,6 +299,17 @@ HeldLease::HeldLease(Leases &leases, const Call &call, const Call &waiting, std:
     } catch (...) {
         leases_.release(call_, held_);
         throw;
+    }
+}
+
+bool HeldLease::is_held(const Call &call)
+{
+    try {
+        return leases_.is_held(call, held_);
+    } catch (const Refusal &refusal) {
+        // The folder is gone, and the lock with it.
+        if (refusal.number == ESTALE || refusal.number == ENOENT) return false;
+        throw os_error(object_, "look after its lock", refusal.number);
     }
 }
 

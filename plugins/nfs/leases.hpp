@@ -27,6 +27,7 @@ namespace litbuild::nfs {
 
 /// Of all hosts the same.
 inline constexpr std::chrono::milliseconds default_lease = std::chrono::seconds(15);
+inline constexpr std::chrono::milliseconds shortest_lease(100), longest_lease = std::chrono::hours(1);
 
 /// Threads: any.
 class Leases {
@@ -99,11 +100,11 @@ public:
     HeldLease(const HeldLease &) = delete;
     HeldLease &operator=(const HeldLease &) = delete;
 
-    /// Refusal.
-    bool is_held(const Call &call) override { return leases_.is_held(call, held_); }
+    bool is_held(const Call &call) override;
 
 private:
     Leases &leases_;
+    const std::string object_;
     const std::shared_ptr<LeaseFolder> folder_;
     const Times times_;
     const Call call_;

@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t most_listings = 16, most_handles = 1000, most_courses = 16;
 constexpr size_t largest_file = 16 * 1024, most_bytes = 64 * 1024 * 1024;
+// Of a map, beside name and content.
+constexpr size_t entry_size = 100;
 // So often an old listing is asked before it is worth another one.
 constexpr uint64_t many = 16;
 constexpr std::chrono::minutes longest(5);
@@ -35,7 +37,38 @@ std::optional<std::string> Memory::handle(const Path &path)
     return at->second.first;
 }
 
-void Memory::listed(const Path &path, const std::vector<Item> &items)
+size_t Memory::size_of(const Files::value_type &file) noexcept
+{
+    return entry_size + file.first.size() + (file.second.first ? file.second.first->size() : 0);
+}
+
+void Memory::drop(Files &files, Files::iterator file)
+{
+    bytes_ -= size_of(*file);
+    files.erase(file);
+}
+
+void Memory::drop(Folder &folder)
+{
+    for (Files *files : {&folder.files, &folder.ahead})
+        while (!files->empty()) drop(*files, files->begin());
+}
+
+void Memory::keep(Files &files, std::string_view file, const std::optional<std::string> &content)
+{
+    if (const auto old = files.find(file); old != files.end()) drop(files, old);
+    const auto kept = files.emplace(file, std::pair(content, Clock::now())).first;
+    bytes_ += size_of(*kept);
+    if (bytes_ > most_bytes) drop(files, kept);
+}
+
+size_t Memory::bytes()
+{
+    const std::lock_guard guard(mutex_);
+    return bytes_;
+}
+
+void Memory::listed(const Path &path, const std::vector<Item> &items, Clock::time_point begun)
 {
     const std::lock_guard guard(mutex_);
     if (listings_.size() >= most_listings && !listings_.contains(path.text())) {
@@ -45,18 +78,28 @@ void Memory::listed(const Path &path, const std::vector<Item> &items)
     Listed &listed = listings_[path.text()];
     std::unordered_map<std::string, Folder> before;
     before.swap(listed.folders);
-    listed.time = Clock::now();
-    listed.is_valid = true;
+    listed.time = begun;
+    listed.is_valid = begun > forgotten_;
     listed.asked = 0;
     listed.numbers.clear();
     for (const Item &item : items) {
         if (item.is.type != Type::folder || item.handle.empty()) continue;
         const auto old = before.find(item.name);
         const bool is_same = old != before.end() && old->second.handle == item.handle &&
-                             old->second.modified_ns == item.is.modified_ns;
+                             old->second.changed_ns == item.is.changed_ns;
         listed.folders.emplace(item.name, is_same ? std::move(old->second)
-                                                  : Folder{item.handle, item.is.modified_ns, listed.time, {}, {}});
+                                                  : Folder{item.handle, item.is.changed_ns, Clock::now(), {}, {}});
+        if (!is_same) continue;
+        before.erase(old);
+        // What nobody came for.
+        Files &ahead = listed.folders.find(item.name)->second.ahead;
+        for (auto file = ahead.begin(); file != ahead.end();) {
+            const auto next = std::next(file);
+            if (Clock::now() - file->second.second > fresh_) drop(ahead, file);
+            file = next;
+        }
     }
+    for (auto &[name, gone] : before) drop(gone);
 }
 
 Memory::Folder *Memory::find(const Path &folder, Listed **in)
@@ -85,7 +128,7 @@ std::optional<Memory::Known> Memory::known(const Path &folder, std::string_view 
     Listed *listed = nullptr;
     Folder *found = find(folder, &listed);
     if (!found || !listed->is_valid || Clock::now() - listed->time > fresh_) return std::nullopt;
-    Known known{found->handle, found->modified_ns, Clock::now() - found->since > fresh_, false, {}};
+    Known known{found->handle, found->changed_ns, Clock::now() - found->since > fresh_, false, {}};
     step(*listed, folder, file);
     const auto at = found->files.find(file);
     if (at != found->files.end() && Clock::now() - at->second.second < longest) {
@@ -97,9 +140,9 @@ std::optional<Memory::Known> Memory::known(const Path &folder, std::string_view 
     if (ahead == found->ahead.end()) return known;
     if (Clock::now() - ahead->second.second <= fresh_) {
         known.has_file = true;
-        known.content = std::move(ahead->second.first);
+        known.content = ahead->second.first;
     }
-    found->ahead.erase(ahead);
+    drop(found->ahead, ahead);
     return known;
 }
 
@@ -149,7 +192,7 @@ std::vector<Memory::Next> Memory::next(const Path &folder, std::string_view file
         if (is_wanted) {
             const Folder &one = found->second;
             out.push_back({folder.parent() / name,
-                           {one.handle, one.modified_ns, Clock::now() - one.since > fresh_, false, {}}});
+                           {one.handle, one.changed_ns, Clock::now() - one.since > fresh_, false, {}}});
         }
         if (on.direction < 0 && at == listed->numbers.begin()) break;
         std::advance(at, on.direction);
@@ -163,25 +206,32 @@ void Memory::read_ahead(const Next &next, std::string_view file, const std::opti
     Listed *listed = nullptr;
     Folder *found = find(next.folder, &listed);
     if (!found || !listed->is_valid) return;
-    if (found->handle != next.known.handle || found->modified_ns != next.known.modified_ns) return;
-    found->ahead.insert_or_assign(std::string(file), std::pair(content, Clock::now()));
+    if (found->handle != next.known.handle || found->changed_ns != next.known.changed_ns) return;
+    keep(found->ahead, file, content);
 }
 
 void Memory::read(const Path &folder, const Known &known, std::string_view file, const std::optional<std::string> &content)
 {
     const std::lock_guard guard(mutex_);
     const bool is_replaced = file == "status.json" || file == "build.json" || (file == "tags" && !content);
-    if (!is_replaced || !known.is_quiet || (content && content->size() > largest_file) || bytes_ > most_bytes) return;
+    if (!is_replaced || !known.is_quiet || (content && content->size() > largest_file)) return;
     Folder *found = find(folder);
-    if (!found || found->handle != known.handle || found->modified_ns != known.modified_ns) return;
-    bytes_ += content ? content->size() : 0;
-    found->files.insert_or_assign(std::string(file), std::pair(content, Clock::now()));
+    if (!found || found->handle != known.handle || found->changed_ns != known.changed_ns) return;
+    keep(found->files, file, content);
 }
 
 void Memory::forget()
 {
     const std::lock_guard guard(mutex_);
+    forgotten_ = Clock::now();
     for (auto &[path, listed] : listings_) listed.is_valid = false;
+}
+
+void Memory::forget_all()
+{
+    forget();
+    const std::lock_guard guard(mutex_);
+    handles_.clear();
 }
 
 }  // namespace litbuild::nfs

@@ -112,14 +112,16 @@ Node NfsFs::walk_folder(Client &client, const Path &path)
 bool NfsFs::read_dir(const Call &call, const Path &dir, const folder::NameSink &each)
 {
     std::vector<Item> items;
+    Clock::time_point begun;
     const bool is_there = at_server(call, dir, "list it", [&](Client &client) {
+        begun = Clock::now();
         const std::optional<Node> node = walk(client, dir);
         if (node && node->is.type == Type::link) throw Refusal{ELOOP};
         if (!node || !node->is_folder()) return false;
         items = client.list(node->handle);
         return true;
     });
-    if (memory_.is_on() && is_there && is_above_builds(dir)) memory_.listed(dir, items);
+    if (memory_.is_on() && is_there && is_above_builds(dir)) memory_.listed(dir, items, begun);
     for (const Item &item : items)
         if (!each(item.name, kind_of(item.is.type))) break;
     return is_there;
@@ -260,10 +262,18 @@ void NfsFs::write_file(const Call &call, const Path &path, std::string_view cont
     });
 }
 
-void NfsFs::replace(Client &client, const Node &folder, const Path &path, std::string_view content, Durable durable)
+void NfsFs::replace(Client &client, const Node &folder, const Path &path, std::string_view content, Durable durable,
+                    folder::Lock *held)
 {
     const std::string temporary = folder::temporary_name();
     const Node file = write(client, folder, temporary, content, durable, Client::Name::unique);
+    if (held) client.rest();
+    try {
+        require_held(client.call(), held, path);
+    } catch (...) {
+        discard(client.call(), file, folder, temporary);
+        throw;
+    }
     const int number = client.rename(file, folder.handle, temporary, folder.handle, path.name());
     if (number == 0) return;
     discard(client.call(), file, folder, temporary);
@@ -274,7 +284,7 @@ void NfsFs::replace_file(const Call &call, const Path &path, std::string_view co
 {
     const Forgetting forgetting(memory_);
     at_server(call, path, "replace it", [&](Client &client) {
-        replace(client, walk_folder(client, path.parent()), path, content, durable);
+        replace(client, walk_folder(client, path.parent()), path, content, durable, nullptr);
     });
 }
 
@@ -336,10 +346,7 @@ void NfsFs::edit_file(const Call &call, const Path &path, Durable durable, const
         const std::string after = change(before);
         if (after == before) return;
         if (after.size() > editable_size) throw Error(Code::invalid, shown(path) + ": would be larger than 1 MiB");
-        client.rest();
-        if (!held->is_held(client.call()))
-            throw Error(Code::unavailable, shown(path) + ": its lock was taken away, for it took too long; try again");
-        replace(client, folder, path, after, durable);
+        replace(client, folder, path, after, durable, held.get());
     });
 }
 

@@ -74,7 +74,7 @@ private:
                folder::Durable durable, Client::Name whose);
     void discard(const Call &call, const Node &file, const Node &folder, std::string_view name) noexcept;
     void replace(Client &client, const Node &folder, const folder::Path &path, std::string_view content,
-                 folder::Durable durable);
+                 folder::Durable durable, folder::Lock *held);
     bool is_still(Client &client, const Node &folder, const folder::Path &path);
 
     // What moves under a walk is walked again from the root.
@@ -97,7 +97,7 @@ auto NfsFs::at_server(const Call &call, const folder::Path &path, const char *ac
         } catch (const Refusal &refusal) {
             if (refusal.number != ESTALE || i == walks) throw failed(path, action, refusal.number);
         }
-        memory_.forget();
+        memory_.forget_all();
         // The handle of the root may be the one.
         if (i > 1) server_.forget();
     }

@@ -96,7 +96,8 @@ std::unique_ptr<Connection> Server::probe(const Call &call)
 
 void Server::give_back(std::unique_ptr<Connection> connection) noexcept
 {
-    if (!connection || !connection->is_open()) return;
+    // An answer that comes late would be taken for the next one's.
+    if (!connection || !connection->is_open() || connection->is_waiting()) return;
     const std::lock_guard guard(mutex_);
     if (free_.size() < most_free) free_.push_back(std::move(connection));
 }

@@ -57,9 +57,10 @@ std::unique_ptr<folder::Fs> open_root(std::string_view config, Purpose purpose)
     json::error_code error;
     const json::value value = json::parse(config.empty() ? "{}" : config, error);
     if (error || !value.is_object()) throw Error(Code::invalid, "nfs: the configuration is not a JSON object");
-    std::string url, root;
+    std::string url, root, only_by_url;
     Options options;
     for (const auto &[key, member] : value.get_object()) {
+        if (key == "path" || key == "deadline" || key == "resend" || key == "fresh") only_by_url = key;
         if (key == "url") url = text_of(member, key);
         else if (key == "root") root = text_of(member, key);
         else if (key == "path") options.path = text_of(member, key);
@@ -70,6 +71,9 @@ std::unique_ptr<folder::Fs> open_root(std::string_view config, Purpose purpose)
         else throw Error(Code::invalid, "nfs: unknown key " + quote(key) +
                                             "; known are url, path, root, deadline, resend, lease, fresh");
     }
+    if (options.lease < shortest_lease || options.lease > longest_lease)
+        throw Error(Code::invalid, "nfs: 'lease' must be between 100ms and 1h");
+    if (url.empty() && !only_by_url.empty()) throw Error(Code::invalid, "nfs: " + quote(only_by_url) + " goes with 'url' only");
     if (url.empty() && root.empty()) return nullptr;
     // Beside a URL the root is not used: an engine gives its own to every store.
     if (url.empty()) return open_mount(root, options.lease, purpose);

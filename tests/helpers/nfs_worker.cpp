@@ -54,6 +54,7 @@ public:
                 else ++away_;
             }
         }
+        settle();
         note("done " + std::to_string(done_) + " " + std::to_string(away_));
     }
 
@@ -93,6 +94,17 @@ private:
         note("made " + std::to_string(entry.runid) + " " + id);
         mine_[entry.runid] = id;
     }
+    // What the server did after its caller had given it up is looked after when the next build is made.
+    void settle()
+    {
+        for (int i = 0; i < 10; ++i) {
+            try {
+                return make();
+            } catch (const Error &e) {
+                if (e.code() != Code::unavailable && e.code() != Code::timeout) return note("wrong end: " + std::string(e.what()));
+            }
+        }
+    }
     void move()
     {
         const BuildName build = some_build();
@@ -110,6 +122,8 @@ private:
                 store_.remove(call(), build);
                 break;
             } catch (const Error &e) {
+                // Only what is left of it could not be cleared.
+                if (std::string_view(e.what()).find(": is removed") != std::string_view::npos) break;
                 if (i == 20 || (e.code() != Code::refused && e.code() != Code::unavailable)) throw;
             }
         }

@@ -101,4 +101,7 @@ BOOST_AUTO_TEST_CASE(the_configuration_is_checked)
     has(",\"url\":\"nfs://h/e\",\"path\":\"data\"", "'path' is not an absolute path");
     has(",\"url\":\"nfs://h/e\",\"deadline\":\"soon\"", "'deadline' must be a duration");
     has(",\"url\":\"nfs://h/e\",\"colour\":\"red\"", "unknown key 'colour'");
+    has(",\"url\":\"nfs://h/e\",\"lease\":\"2h\"", "'lease' must be between 100ms and 1h");
+    has(",\"root\":\"/tmp\",\"lease\":\"5ms\"", "'lease' must be between 100ms and 1h");
+    has(",\"root\":\"/tmp\",\"fresh\":\"5s\"", "'fresh' goes with 'url' only");
 }

@@ -121,6 +121,27 @@ BOOST_AUTO_TEST_CASE(signals_are_for_the_threads_of_the_host)
     BOOST_TEST(::sigismember(&ours, SIGTERM) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_lock_may_be_given_back_while_a_look_at_it_hangs)
+{
+    TempFolder folder;
+    const auto gate = std::make_shared<Gate>();
+    DeadlineFs fs(folder.path.string(), 0, [&] {
+        auto inner = std::make_unique<Faulty>(folder.path.string());
+        inner->on_held = [gate] { gate->pass(); };
+        return inner;
+    });
+    {
+        const auto held = fs.lock(Call::within(30s), Path() / "file");
+        gate->close();
+        BOOST_TEST(failure([&] { held->is_held(Call::within(100ms)); }).find(": has not answered for ") != std::string::npos);
+        BOOST_TEST(gate->waiting() == 1);
+    }
+    gate->open();
+    until_it_answers(fs);
+    // Nobody has it any more.
+    BOOST_TEST(fs.lock(Call::within(30s), Path() / "file")->is_held(Call::within(30s)));
+}
+
 BOOST_AUTO_TEST_CASE(a_receiver_may_call_again)
 {
     Gated g;

@@ -269,7 +269,7 @@ struct Faulty : Fs {
     explicit Faulty(const std::string &root, Resolve way = Resolve::automatic) : opened(open_fs(root, way)), inner(*opened)
     {
     }
-    uint64_t capabilities() const override { return inner.capabilities(); }
+    uint64_t capabilities() const override { return inner.capabilities() | (is_shared ? LB_STORE_SHARED : 0); }
     const std::string &root() const override { return inner.root(); }
     bool read_dir(const Call &c, const folder::Path &p, const folder::NameSink &each) override
     {
@@ -340,7 +340,7 @@ struct Faulty : Fs {
     {
         change("lock", p);
         if (no_locks) throw Error(Code::unsupported, "lock: none here", ENOLCK);
-        return inner.lock(c, p);
+        return std::make_unique<Watched>(*this, inner.lock(c, p));
     }
     folder::TreeSize measure(const Call &c, const folder::Path &p) override { return inner.measure(c, p); }
     void copy_tree(const Call &c, const folder::Path &from, const folder::Path &to, const folder::Told &t) override
@@ -360,15 +360,29 @@ struct Faulty : Fs {
         if (on_change) on_change(what, p.text());
     }
 
+    // A lock that a test may take away.
+    struct Watched : folder::Lock {
+        Watched(Faulty &of, std::unique_ptr<folder::Lock> lock) : faults(of), held(std::move(lock)) {}
+        bool is_held(const Call &c) override
+        {
+            if (faults.on_held) faults.on_held();
+            return !faults.is_taken_away && held->is_held(c);
+        }
+        Faulty &faults;
+        std::unique_ptr<folder::Lock> held;
+    };
+
     std::unique_ptr<Fs> opened;
     Fs &inner;
+    bool is_taken_away = false;   // each lock
     bool two_disks = false;   // the archive is one of its own
+    bool is_shared = false;   // hosts share it
     std::function<void(const char *what, const std::string &path)> on_change;   // before each
     bool no_locks = false;
     bool lost_reply = false;
     int64_t frozen_ns = 0;   // the file system's clock stands still
     std::function<void(const std::string &)> on_look, on_read_dir, on_read, on_rename, on_sync, on_replace;
-    std::function<void()> on_copied;
+    std::function<void()> on_copied, on_held;
 };
 
 struct FaultyStore : TempFolder {

@@ -487,11 +487,44 @@ BOOST_AUTO_TEST_CASE(the_way_of_another_host_is_left_alone)
         BOOST_TEST(failure(move).starts_with("unavailable; contoso/1: is being moved by pid "));
     BOOST_TEST(fs::exists(f.logs / "archive/.mv-1-aa"));
     BOOST_TEST(f.all() == "1");
-    // One that has restarted since does not go on with anything.
+    // One of its name on a root that is shared may be another; one that has restarted since does not go on with anything.
     other.host = folder::Owner::self().host;
+    other.machine = "another one";
+    spill(f.logs / ".ops/1-aa.json", record_of(build, "1-aa", other));
+    f.faults->is_shared = true;
+    BOOST_TEST(failure([&] { f.store.archive(Call(), build); }).starts_with("unavailable; contoso/1: is being moved by pid "));
+    f.faults->is_shared = false;
+    other.machine = folder::Owner::self().machine;
+    if (other.machine.empty() && (f.faults->capabilities() & LB_STORE_SHARED) != 0) return;
     spill(f.logs / ".ops/1-aa.json", record_of(build, "1-aa", other));
     BOOST_TEST(f.store.archive(Call(), build).archived);
     BOOST_TEST(f.left_overs() == "");
+}
+
+// Who stood still for longer than his lock holds finds another one at work, at whatever step he was.
+BOOST_AUTO_TEST_CASE(without_his_lock_nobody_goes_on)
+{
+    int taken_away = 0;
+    bool is_past = false;
+    for (int step = 1; !is_past; ++step) {
+        TwoDisks f;
+        const BuildName build = f.furnished();
+        int steps = 0;
+        f.faults->on_change = [&](const char *, const std::string &) { f.faults->is_taken_away = ++steps >= step; };
+        const std::string why = failure([&] { f.store.archive(Call(), build); });
+        is_past = steps < step;
+        const bool is_told = why == "unavailable; contoso/1: its lock was taken away, for it took too long; try again";
+        BOOST_TEST((is_told || why == "nothing thrown"), why);
+        taken_away += is_told;
+        BOOST_TEST((f.all() == "1" || f.all() == "a1" || is_told), f.all());
+        f.faults->on_change = {};
+        f.faults->is_taken_away = false;
+        BOOST_TEST(f.store.archive(Call(), build).archived);
+        BOOST_TEST(f.all() == "a1");
+        BOOST_TEST(text_of(f.store, build, "events.jsonl") == "{}\n");
+        BOOST_TEST(f.left_overs() == "");
+    }
+    BOOST_TEST(taken_away > 5);
 }
 
 BOOST_AUTO_TEST_CASE(who_moves_a_build_is_waited_for_and_not_for_ever)

@@ -419,6 +419,106 @@ BOOST_AUTO_TEST_CASE(a_lost_reply_is_settled_by_looking)
     BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "1");
 }
 
+namespace {
+
+// A file server that is asked for the rename to a run id, is away then, and does it when it is back.
+struct LateTake : FaultyStore {
+    LateTake()
+    {
+        const auto look = [this](const std::string &) { if (is_away) throw Error(Code::timeout, "server: away"); };
+        faults->on_look = faults->on_read_dir = faults->on_read = look;
+        faults->on_change = [this](const char *what, const std::string &to) {
+            is_away = is_away || (is_next && to == "contoso/logs/1" && std::string_view(what) == "rename");
+            if (is_away) throw Error(Code::timeout, "server: away");
+        };
+        BOOST_TEST(failure([&] { store.create(Call(), new_build("contoso", 1)); }) == "timeout; server: away");
+        is_next = is_away = false;
+    }
+    fs::path draft() const { return logs / (".new-" + new_build("contoso", 1).uuid + "." + folder::own_mark()); }
+    void take_late() { fs::rename(draft(), logs / "1"); }
+    // By another host.
+    void use_and_remove()
+    {
+        FolderStore other(open_fs(path.string()));
+        BOOST_TEST(other.create(Call(), new_build("contoso", 7)).runid == 1);
+        other.archive(Call(), {"contoso", 1});
+        other.remove(Call(), {"contoso", 1});
+    }
+    std::string all() { return listed(store, {"contoso", Scope::all, 0, 0}); }
+    std::string drafts() const
+    {
+        std::string text;
+        for (const auto &item : fs::directory_iterator(logs))
+            if (item.path().filename().string().starts_with(".new-")) text += item.path().filename().string() + " ";
+        return text;
+    }
+    bool is_away = false, is_next = true;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_take_that_comes_late_is_given_back_where_the_run_id_was_used)
+{
+    for (const bool is_moved_on : {false, true}) {
+        LateTake f;
+        f.use_and_remove();
+        f.take_late();
+        if (is_moved_on) FolderStore(open_fs(f.path.string())).archive(Call(), {"contoso", 1});
+        BOOST_TEST(f.all() == (is_moved_on ? "a1" : "1"));
+        BOOST_TEST(f.store.create(Call(), new_build("contoso", 2)).runid == 2);
+        BOOST_TEST(f.all() == "2");
+        BOOST_TEST(f.drafts() == "");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_take_that_comes_late_is_that_build_where_the_run_id_was_free)
+{
+    for (const int next : {1, 2}) {
+        LateTake f;
+        f.take_late();
+        BOOST_TEST(f.store.create(Call(), new_build("contoso", next)).runid == next);
+        BOOST_TEST(f.all() == (next == 1 ? "1" : "2 1"));
+        BOOST_TEST(f.drafts() == "");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_take_that_has_not_come_does_not_come_any_more)
+{
+    LateTake f;
+    BOOST_TEST(f.drafts() != "");
+    BOOST_TEST(f.store.create(Call(), new_build("contoso", 2)).runid == 1);
+    BOOST_TEST(f.drafts() == "");
+    BOOST_TEST(!fs::exists(f.draft()));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_cleared_in_one_team_does_not_keep_others_from_making_builds)
+{
+    LateTake f;
+    f.faults->on_change = [&](const char *, const std::string &to) {
+        if (to.starts_with("contoso/")) throw Error(Code::denied, "contoso: not allowed");
+    };
+    BOOST_TEST(f.store.create(Call(), new_build("fabrikam", 3)).runid == 1);
+    BOOST_TEST(failure([&] { f.store.create(Call(), new_build("contoso", 1)); }) == "denied; contoso: not allowed");
+    f.faults->on_change = {};
+    BOOST_TEST(f.store.create(Call(), new_build("contoso", 2)).runid == 1);
+    BOOST_TEST(f.drafts() == "");
+}
+
+BOOST_AUTO_TEST_CASE(an_id_that_was_removed_is_given_back_from_the_archive_too)
+{
+    FaultyStore f;
+    fs::create_directories(f.logs);
+    // After our rename: the mark of a removal that was before it, and somebody who archives what he finds.
+    f.faults->on_look = [&](const std::string &path) {
+        if (path != "contoso/logs/archive/1" || !fs::exists(f.logs / "1")) return;
+        spill(f.logs / ".removed/1", "");
+        fs::create_directories(f.logs / "archive");
+        fs::rename(f.logs / "1", f.logs / "archive/1");
+    };
+    BOOST_TEST(f.store.create(Call(), new_build("contoso", 1)).runid == 2);
+    BOOST_TEST(listed(f.store, {"contoso", Scope::all, 0, 0}) == "2");
+}
+
 BOOST_AUTO_TEST_CASE(a_draft_that_a_server_made_and_forgot_is_made_anew)
 {
     FaultyStore f;

@@ -58,7 +58,7 @@ PosixRoot::PosixRoot(const std::string &path, Resolve resolve)
         walk_ = errno == ENOSYS || errno == EPERM || errno == E2BIG || errno == EINVAL;
 }
 
-Descriptor PosixRoot::open(const Path &path, int flags) const noexcept
+Descriptor PosixRoot::open(const Path &path, int flags) const
 {
     Descriptor fd, again;
     for (int i = 0; i < tries; ++i) {

@@ -25,7 +25,7 @@ public:
     /// Opens without following a link. Nothing: errno says why; ELOOP: a link stands in the way.
     /// On NFS names are asked of the server, which a client would remember for a minute, wrong ones and missing ones, too:
     /// those in the folder that the last one is in always, the others at most every `remembered`.
-    linux_::Descriptor open(const Path &path, int flags) const noexcept;
+    linux_::Descriptor open(const Path &path, int flags) const;
 
     /// On NFS: attributes are asked of the server, and may be forgotten by it (ESTALE) where somebody has removed the file.
     bool is_nfs() const noexcept { return is_nfs_; }

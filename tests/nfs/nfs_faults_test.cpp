@@ -1,6 +1,10 @@
 #define BOOST_TEST_MODULE nfs_faults
 #include <boost/test/unit_test.hpp>
 
+#include <nfsc/libnfs.h>
+#include <nfsc/libnfs-raw-nfs.h>
+#include <nfsc/libnfs-raw.h>
+
 #include <nfs/mounted_fs.hpp>
 #include <nfs/operations.hpp>
 #include <nfs/proxy.hpp>
@@ -200,6 +204,24 @@ BOOST_AUTO_TEST_CASE(identity_settles_what_a_bad_network_does)
         }
     BOOST_TEST_MESSAGE(done << " faults");
     BOOST_TEST(done > 30u);
+}
+
+// One that comes late must not be taken for the answer to another request.
+BOOST_AUTO_TEST_CASE(who_waits_for_an_answer_is_not_given_to_others)
+{
+    if (!can_serve("who_waits_for_an_answer")) return;
+    Room room;
+    nfs::Server server(nfs::parse_address(room.ganesha.url(room.ganesha.exported, room.proxy.port)), {});
+    std::unique_ptr<nfs::Connection> one = server.take(Call::within(seconds(30)));
+    room.proxy.judge([](uint64_t, uint32_t) { return Proxy::Fault::delay; });
+    const nfs::Outcome outcome = one->ask_once(Call::within(milliseconds(50)), [](rpc_context *rpc, auto *answered, void *self) {
+        return ::rpc_nfs3_null_async(rpc, answered, self);
+    }, {});
+    BOOST_TEST((outcome == nfs::Outcome::timeout));
+    BOOST_TEST(one->is_waiting());
+    server.give_back(std::move(one));
+    room.proxy.judge({});
+    BOOST_TEST(!server.take(Call::within(seconds(30)))->is_waiting());
 }
 
 // What one call costs.

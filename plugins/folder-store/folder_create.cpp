@@ -69,28 +69,44 @@ bool is_open(const Error &error) noexcept
 
 }  // namespace
 
+// The only one of this object's calls that works on a draft.
+class FolderStore::Alone {
+public:
+    Alone(FolderStore &store, const Path &draft) : store_(store), draft_(draft.text())
+    {
+        const std::lock_guard guard(store_.doubts_mutex_);
+        is_it_ = store_.making_.insert(draft_).second;
+    }
+    ~Alone()
+    {
+        if (!is_it_) return;
+        const std::lock_guard guard(store_.doubts_mutex_);
+        store_.making_.erase(draft_);
+    }
+    Alone(const Alone &) = delete;
+    Alone &operator=(const Alone &) = delete;
+
+    bool is_it() const noexcept { return is_it_; }
+
+private:
+    FolderStore &store_;
+    const std::string draft_;
+    bool is_it_ = false;
+};
+
 // A build in the making: goes away unless it was published.
 class FolderStore::Draft {
 public:
     Draft(FolderStore &store, const Call &call, const NewBuild &build)
         : path(name(build)), document(build.team, build.document), store_(store), call_(call), team_(build.team)
     {
-        {
-            const std::lock_guard guard(store.doubts_mutex_);
-            if (!store.making_.insert(path.text()).second)
-                throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
-        }
-        try {
-            make();
-        } catch (...) {
-            forget();
-            throw;
-        }
+        if (!alone_.is_it())
+            throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
+        make();
     }
     ~Draft()
     {
         if (!published) clear();
-        forget();
     }
     static Path name(const NewBuild &build) { return logs(build.team) / (".new-" + build.uuid + "." + own_mark()); }
     Draft(const Draft &) = delete;
@@ -132,11 +148,6 @@ private:
         }
         throw Error(Code::unavailable, path.text() + ": cannot be made and cannot be removed; try again");
     }
-    void forget()
-    {
-        const std::lock_guard guard(store_.doubts_mutex_);
-        store_.making_.erase(path.text());
-    }
     void doubt()
     {
         const std::lock_guard guard(store_.doubts_mutex_);
@@ -144,6 +155,7 @@ private:
     }
 
     FolderStore &store_;
+    const Alone alone_{store_, path};
     const Call &call_;
     const std::string &team_;
 };
@@ -180,7 +192,8 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
         // After one that is not answered, none is.
         bool is_settled = false;
         try {
-            if (!failure) {
+            const Alone alone(*this, doubt.draft);
+            if (!failure && alone.is_it()) {
                 const std::optional<Entry> kept = settle(call, doubt);
                 if (kept && is_own) found = kept;
                 is_settled = true;

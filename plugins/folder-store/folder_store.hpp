@@ -80,6 +80,7 @@ public:
     void remove_note(const Call &call, const std::string &team, std::string_view name) override;
 
 private:
+    class Alone;
     class Draft;
     class Moving;
     class Examination;

@@ -94,8 +94,7 @@ void FolderStore::settle(const Call &call, const BuildName &build, std::optional
 
 FolderStore::Moving::Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait, LockFile after)
     : store_(store), fs_(*store.fs_), call_(call), build_(build), object_(to_string(build)),
-      lock_file_(ops(build.team) / ("." + std::to_string(build.runid) + ".lock")),
-      after_((store.capabilities() & LB_STORE_SHARED) != 0 ? LockFile::none : after)
+      lock_file_(ops(build.team) / ("." + std::to_string(build.runid) + ".lock")), after_(after)
 {
     if (after_ == LockFile::as_found) was_there_ = fs_.look(call_, lock_file_).kind != Kind::none;
     if (fs_.make_dir(call_, ops(build.team))) fs_.sync_dir(call_, logs(build.team));
@@ -116,7 +115,7 @@ FolderStore::Moving::~Moving()
 {
     try {
         // While the lock is held, so that nobody believes in two files of that name.
-        if (!lock_ || after_ == LockFile::none) return;
+        if (!lock_) return;
         const bool stays = after_ == LockFile::as_found ? was_there_ : !store_.operations(call_, build_).empty();
         if (!stays) fs_.remove_file(call_, lock_file_);
     } catch (...) {

@@ -21,8 +21,7 @@ namespace litbuild::folder {
 class FolderStore::Moving {
 public:
     enum class Wait { others, nobody };
-    /// `none`: the locks of file servers go by themselves.
-    enum class LockFile { tidied, as_found, none };
+    enum class LockFile { tidied, as_found };
     /// Waits until nobody else moves the build; Wait::nobody: does not wait for them. Code::timeout, Code::cancelled.
     /// LockFile::as_found: what is on the disk is the same when it is over, for one that only looks.
     Moving(FolderStore &store, const Call &call, const BuildName &build, Wait wait = Wait::others,

@@ -292,10 +292,10 @@ Info DeadlineFs::look(const Call &call, const Path &path)
     return send<Info>(call, [path](Fs &fs, const Call &inner, Errand &) { return fs.look(inner, path); });
 }
 
-bool DeadlineFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
+Read DeadlineFs::read(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
 {
-    return send<bool>(call, [path, offset, max, &sink](Fs &fs, const Call &inner, Errand &errand) {
-        return fs.read_file(inner, path, offset, max, [&](std::string_view piece) {
+    return send<Read>(call, [path, offset, max, &sink](Fs &fs, const Call &inner, Errand &errand) {
+        return fs.read(inner, path, offset, max, [&](std::string_view piece) {
             return errand.for_caller([&] { return sink(piece); });
         });
     });

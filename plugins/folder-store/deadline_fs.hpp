@@ -34,7 +34,7 @@ public:
 
     bool read_dir(const Call &call, const Path &dir, const NameSink &each) override;
     Info look(const Call &call, const Path &path) override;
-    bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
+    Read read(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
     bool make_dir(const Call &call, const Path &path) override;
     bool make_dir_alike(const Call &call, const Path &path) override;
     void write_file(const Call &call, const Path &path, std::string_view content, Durable durable) override;

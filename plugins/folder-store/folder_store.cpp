@@ -272,12 +272,14 @@ bool FolderStore::read_if_there(const Call &call, const BuildName &build, std::s
 {
     litbuild::check(build);
     const Path in_live = below(folder(build, Place::live), build, name);
-    if (fs_->read_file(call, in_live, offset, max, sink)) return true;
+    if (call.expired() || call.cancelled()) call.check(to_string(build));
+    if (const Read read = fs_->read(call, in_live, offset, max, sink); read != Read::no_folder) return read == Read::done;
     // Archived, or archived meanwhile, or no such file: that is known where the build was in one place before and after.
     for (int i = 0; i < tries; ++i) {
         const Place place = place_of(call, build);
         const uint64_t inode = fs_->look(call, folder(build, place)).inode;
-        if (fs_->read_file(call, below(folder(build, place), build, name), offset, max, sink)) return true;
+        const Read read = fs_->read(call, below(folder(build, place), build, name), offset, max, sink);
+        if (read != Read::no_folder) return read == Read::done;
         if (inode != 0 && fs_->look(call, folder(build, place)).inode == inode) return false;
     }
     // Not that it has no such file: nobody could tell.

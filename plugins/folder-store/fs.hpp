@@ -58,6 +58,8 @@ using litbuild::Durable;
 
 enum class Kind { none, file, folder, other };
 enum class Renamed { done, missing, exists, other_file_system };
+/// `no_file`: the folder that it would be in was there, and had no such file at that moment.
+enum class Read { done, no_file, no_folder };
 /// How much of two trees is compared: names, kinds, sizes, modes, times, links and extended attributes; or the content, too.
 enum class Compare { attributes, all };
 
@@ -133,9 +135,14 @@ public:
     virtual bool read_dir(const Call &call, const Path &dir, const NameSink &each) = 0;
     /// Kind::none: nothing there.
     virtual Info look(const Call &call, const Path &path) = 0;
-    /// A piece of a regular file, at most `max` bytes (0: to its end). False: no such file.
+    /// A piece of a regular file, at most `max` bytes (0: to its end).
     /// Code::corrupt: it is a folder, a pipe, a device; that is found out without waiting for one.
-    virtual bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) = 0;
+    virtual Read read(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) = 0;
+    /// The same. False: no such file.
+    bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
+    {
+        return read(call, path, offset, max, sink) == Read::done;
+    }
 
     /// False: something of that name is there already. Code::not_found: its parent is not.
     virtual bool make_dir(const Call &call, const Path &path) = 0;

@@ -102,23 +102,29 @@ Info PosixFs::look(const Call &, const Path &path)
             changed(found)};
 }
 
-bool PosixFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
+Read PosixFs::read(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
 {
     for (int i = 0;; ++i) {
         bool told = false;
+        Read result = Read::done;
         const int number = read_once(call, path, offset, max, [&](std::string_view piece) {
             told = true;
             return sink(piece);
-        });
-        if (number == 0 || is_missing(number)) return number == 0;
+        }, result);
+        if (number == 0) return result;
         // Replaced since it was opened, and forgotten by its server: the new one is whole, too.
         if (number != ESTALE || told || i == stale_tries) throw failed(path, "read it", number);
     }
 }
 
-int PosixFs::read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) const
+int PosixFs::read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink, Read &result) const
 {
-    const Descriptor fd = root_.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    bool has_folder = false;
+    const Descriptor fd = root_.open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, has_folder);
+    if (!fd && is_missing(errno)) {
+        result = has_folder ? Read::no_file : Read::no_folder;
+        return 0;
+    }
     if (!fd && errno != ENXIO) return errno;
     struct stat found;
     if (fd && ::fstat(fd.get(), &found) != 0) return errno;

@@ -27,7 +27,7 @@ public:
 
     bool read_dir(const Call &call, const Path &dir, const NameSink &each) override;
     Info look(const Call &call, const Path &path) override;
-    bool read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
+    Read read(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
     bool make_dir(const Call &call, const Path &path) override;
     bool make_dir_alike(const Call &call, const Path &path) override;
     void write_file(const Call &call, const Path &path, std::string_view content, Durable durable) override;
@@ -50,7 +50,7 @@ protected:
 
 private:
     linux_::Descriptor parent_of(const Path &path, const char *action) const;
-    int read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink) const;
+    int read_once(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink, Read &result) const;
     linux_::Descriptor open_tree(const Path &path) const;
     linux_::Descriptor lock(const Call &call, int dir, const Path &path, Times times) const;
     bool is_still(int dir, const Path &path) const;

@@ -74,6 +74,29 @@ Descriptor PosixRoot::open(const Path &path, int flags) const
     return fd;
 }
 
+Descriptor PosixRoot::open_file(const Path &path, int flags, bool &has_folder) const
+{
+    has_folder = false;
+    Descriptor fd = open(path, flags);
+    if (fd || errno != ENOENT) return fd;
+    const Descriptor folder = open_parent(path);
+    if (!folder) {
+        errno = ENOENT;
+        return fd;
+    }
+    fd = open_component(folder.get(), std::string(path.name()).c_str(), flags);
+    has_folder = !fd && errno == ENOENT;
+    return fd;
+}
+
+// As it was found when the path was opened: nothing is asked of a server.
+Descriptor PosixRoot::open_parent(const Path &path) const
+{
+    constexpr int flags = O_PATH | O_DIRECTORY;
+    const Path parent = path.parent();
+    return parent.is_root() ? Descriptor(::openat(fd_.get(), ".", flags | O_CLOEXEC)) : resolve(fd_.get(), parent.text(), flags);
+}
+
 Descriptor PosixRoot::resolve(int root, const std::string &path, int flags) const noexcept
 {
     return walk_ ? walk(root, path, flags) : at_once(root, path.c_str(), flags);

@@ -27,11 +27,15 @@ public:
     /// those in the folder that the last one is in always, the others at most every `remembered`.
     linux_::Descriptor open(const Path &path, int flags) const;
 
+    /// The same for what is no folder; where it is not there, whether the folder that it would be in is, at that moment.
+    linux_::Descriptor open_file(const Path &path, int flags, bool &has_folder) const;
+
     /// On NFS: attributes are asked of the server, and may be forgotten by it (ESTALE) where somebody has removed the file.
     bool is_nfs() const noexcept { return is_nfs_; }
     static constexpr std::chrono::milliseconds remembered{50};
 
 private:
+    linux_::Descriptor open_parent(const Path &path) const;
     linux_::Descriptor resolve(int root, const std::string &path, int flags) const noexcept;
     linux_::Descriptor at_once(int root, const char *path, int flags) const noexcept;
     linux_::Descriptor walk(int root, const std::string &path, int flags) const noexcept;

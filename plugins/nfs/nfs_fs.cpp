@@ -17,6 +17,7 @@ using folder::Durable;
 using folder::Info;
 using folder::Kind;
 using folder::Path;
+using folder::Read;
 using folder::Renamed;
 
 namespace {
@@ -136,24 +137,27 @@ Info NfsFs::look(const Call &call, const Path &path)
     });
 }
 
-bool NfsFs::read_file(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
+Read NfsFs::read(const Call &call, const Path &path, uint64_t offset, uint64_t max, const TextSink &sink)
 {
     if (std::optional<std::string> known; memory_.is_on() && read_known(call, path, known)) {
-        if (!known) return false;
+        if (!known) return Read::no_file;
         const std::string_view text = *known;
         if (offset < text.size()) sink(text.substr(offset, max == 0 ? text.npos : max));
-        return true;
+        return Read::done;
     }
     bool is_begun = false;
     return at_server(call, path, "read it", [&](Client &client) {
         if (is_begun) throw Error(Code::unavailable, shown(path) + ": was replaced while it was read; try again", ESTALE);
-        const std::optional<Node> node = walk(client, path);
-        if (!node) return false;
+        const std::optional<Node> folder = walk(client, path.parent());
+        if (folder && folder->is.type == Type::link) throw Refusal{ELOOP};
+        if (!folder || !folder->is_folder()) return Read::no_folder;
+        const std::optional<Node> node = client.lookup(folder->handle, path.name());
+        if (!node) return Read::no_file;
         if (node->is.type == Type::link) throw Refusal{ELOOP};
         if (node->is.type != Type::file) throw Error(Code::corrupt, shown(path) + ": is not a regular file");
         // The end as it is now: a file that grows faster than it is read has one, too.
         const uint64_t size = node->is.size;
-        if (offset >= size) return true;
+        if (offset >= size) return Read::done;
         uint64_t left = max == 0 ? size - offset : std::min(max, size - offset);
         for (uint64_t at = offset; left > 0;) {
             call.check(shown(path));
@@ -166,7 +170,7 @@ bool NfsFs::read_file(const Call &call, const Path &path, uint64_t offset, uint6
             at += piece.size();
             left -= piece.size();
         }
-        return true;
+        return Read::done;
     });
 }
 

@@ -36,8 +36,7 @@ public:
 
     bool read_dir(const Call &call, const folder::Path &dir, const folder::NameSink &each) override;
     folder::Info look(const Call &call, const folder::Path &path) override;
-    bool read_file(const Call &call, const folder::Path &path, uint64_t offset, uint64_t max,
-                   const TextSink &sink) override;
+    folder::Read read(const Call &call, const folder::Path &path, uint64_t offset, uint64_t max, const TextSink &sink) override;
     bool make_dir(const Call &call, const folder::Path &path) override;
     void write_file(const Call &call, const folder::Path &path, std::string_view content,
                     folder::Durable durable) override;

@@ -150,7 +150,7 @@ std::vector<Passed> run_parts(const fs::path &folder, const std::string &setup, 
 {
     fs::create_directories(folder);
     const fs::path tests = fs::read_symlink("/proc/self/exe").parent_path();
-    uml::Guest guest(folder / "box", "alpha", uml::environment() + setup + mount, {"ubd0=" + make_disk(folder, "64M").string()});
+    uml::Guest guest(folder / "box", "alpha", uml::environment() + setup + mount, {"ubd0=" + make_disk(folder, "256M").string()});
     guest.boot();
     std::vector<Passed> out;
     for (const Part &part : parts) {

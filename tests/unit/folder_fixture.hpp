@@ -283,10 +283,10 @@ struct Faulty : Fs {
         if (frozen_ns != 0) found.modified_ns = frozen_ns;
         return found;
     }
-    bool read_file(const Call &c, const folder::Path &p, uint64_t o, uint64_t m, const TextSink &s) override
+    folder::Read read(const Call &c, const folder::Path &p, uint64_t o, uint64_t m, const TextSink &s) override
     {
         if (on_read) on_read(p.text());
-        return inner.read_file(c, p, o, m, s);
+        return inner.read(c, p, o, m, s);
     }
     bool make_dir(const Call &c, const folder::Path &p) override
     {

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <optional>
 
-#include <litbuild/linux/signals.hpp>
+#include <folder-store/spare_threads.hpp>
 
 namespace litbuild::folder {
 
@@ -64,12 +64,12 @@ public:
         const Call inner = call.has_deadline() ? Call::until(call.deadline()) : Call();
         begin(call, errand);
         try {
-            linux_::quiet_thread([self = shared_from_this(), errand, inner, body = std::move(body)]() mutable {
+            threads_.start([self = shared_from_this(), errand, inner, body = std::move(body)]() mutable {
                 Call own = inner;
                 own.cancelled_by(errand->canceller);
                 self->work(*errand, own, std::move(body));
                 self->end(errand);
-            }).detach();
+            });
         } catch (...) {
             end(errand);
             throw Error(Code::unavailable, root_ + ": no thread is left for a call");
@@ -93,7 +93,7 @@ public:
             out_.push_back(errand);
         }
         try {
-            linux_::quiet_thread([self = shared_from_this(), errand, lock = std::move(lock)]() mutable {
+            threads_.start([self = shared_from_this(), errand, lock = std::move(lock)]() mutable {
                 lock.reset();
                 {
                     const std::lock_guard<std::mutex> hold(errand->mutex);
@@ -101,7 +101,7 @@ public:
                     errand->moved.notify_all();
                 }
                 self->end(errand);
-            }).detach();
+            });
         } catch (...) {
             end(errand);
             return;
@@ -224,6 +224,7 @@ private:
     std::condition_variable room_;
     std::unique_ptr<Fs> fs_;
     std::list<std::shared_ptr<Errand>> out_;
+    SpareThreads threads_;
     std::atomic<Clock::rep> answered_{Clock::now().time_since_epoch().count()};
 };
 

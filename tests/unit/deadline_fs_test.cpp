@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include <folder-store/deadline_fs.hpp>
@@ -140,6 +141,38 @@ BOOST_AUTO_TEST_CASE(a_lock_may_be_given_back_while_a_look_at_it_hangs)
     until_it_answers(fs);
     // Nobody has it any more.
     BOOST_TEST(fs.lock(Call::within(30s), Path() / "file")->is_held(Call::within(30s)));
+}
+
+namespace {
+
+size_t threads() { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator())); }
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(threads_are_used_again_and_go_with_it)
+{
+    const size_t before = threads();
+    {
+        TempFolder folder;
+        std::set<std::thread::id> seen;
+        DeadlineFs fs(folder.path.string(), 0, [&] {
+            auto inner = std::make_unique<Faulty>(folder.path.string());
+            inner->on_look = [&](const std::string &) { seen.insert(std::this_thread::get_id()); };
+            return inner;
+        });
+        for (int i = 0; i < 200; ++i) fs.look(Call::within(30s), Path());
+        // One that has just answered may be on its way to where it waits.
+        BOOST_TEST(seen.size() < 50u);
+        // In a child there are none of them.
+        BOOST_TEST(in_processes(1, [&](int) {
+            expect(fs.look(Call::within(30s), Path()).kind == folder::Kind::folder, "look");
+            expect(fs.make_dir(Call::within(30s), Path() / "by child"), "make_dir");
+        }) == 0);
+        BOOST_TEST(std::filesystem::exists(folder.path / "by child"));
+    }
+    for (int i = 0; i < 2000 && threads() > before; ++i) std::this_thread::sleep_for(5ms);
+    // Those of earlier cases may have gone, too.
+    BOOST_TEST(threads() <= before);
 }
 
 BOOST_AUTO_TEST_CASE(a_receiver_may_call_again)

@@ -139,9 +139,11 @@ bool Client::ask(Again again, const Submit &submit, const Answer &answer)
         if (outcome == Outcome::timeout && !call.expired()) {
             // The answer may be lost, or the server be slow, or away: only in the first case it helps to ask again, and in
             // the last each request that it finds when it is back is done once more.
-            std::unique_ptr<Connection> other = server_.probe(call.at_most(server_.patience().resend));
-            outcome = connection_->wait(other ? call.at_most(milliseconds(100)) : call);
-            patience *= 2;
+            std::unique_ptr<Connection> other;
+            for (; outcome == Outcome::timeout && !other && !call.expired(); patience *= 2) {
+                other = server_.probe(call.at_most(patience));
+                outcome = connection_->wait(call.at_most(other ? milliseconds(100) : patience));
+            }
             if (outcome == Outcome::timeout && other) {
                 connection_ = std::move(other);
                 if (again == Again::no) return false;

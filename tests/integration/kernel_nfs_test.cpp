@@ -29,7 +29,8 @@ const char *const mount = R"(
 serve /dev/ubda && mount_nfs $NFS 127.0.0.1 $EXPORT /run/mount && chmod 1777 /run/mount && stat -f -c %T /run/mount | grep -qx nfs
 )";
 
-// What is run in the short form; the long one runs all. A guest makes some hundred requests a second.
+// What is run in the short form; the long one runs all; LITBUILD_TEST_PART names one program. A guest makes some hundred
+// requests a second.
 struct Part {
     const char *program;
     std::string on_v3, on_v4;
@@ -156,6 +157,7 @@ std::vector<Passed> run_parts(const fs::path &folder, const std::string &setup, 
     for (const Part &part : parts) {
         const std::string chosen = is_long ? "" : part.*some_cases;
         if (!is_long && chosen.empty()) continue;
+        if (const char *only = ::getenv("LITBUILD_TEST_PART"); only && *only && part.program != std::string(only)) continue;
         const auto began = litbuild::Clock::now();
         Passed passed{part.program};
         passed.result = guest.run(uml::environment() + "LITBUILD_TEST_MOUNTED=1 LITBUILD_TEST_BASE=/run/mount exec " +

@@ -359,18 +359,17 @@ std::unique_ptr<Lock> DeadlineFs::lock(const Call &call, const Path &path)
 {
     // Who does not want to wait for others has to wait for the server all the same.
     const bool is_hasty = call.expired() && !call.cancelled();
-    std::unique_ptr<Lock> held = send<std::unique_ptr<Lock>>(
+    // Shared: a look that was left alone may still be at it when it is given back.
+    const std::shared_ptr<Lock> held = send<std::unique_ptr<Lock>>(
         is_hasty ? Call::within(patience) : call, [path, is_hasty](Fs &fs, const Call &inner, Errand &) {
             return fs.lock(is_hasty ? Call::until(Clock::now()) : inner, path);
         });
-    // A look that was left alone may still be at it.
-    auto shared = std::make_shared<std::shared_ptr<Lock>>(std::move(held));
-    const auto is_held = [errands = errands_, lock = *shared](const Call &now) {
+    const auto is_held = [errands = errands_, lock = held](const Call &now) {
         auto result = std::make_shared<bool>(false);
         errands->run(now, [lock, result](Fs &, const Call &inner, Errand &) { *result = lock->is_held(inner); });
         return *result;
     };
-    return std::make_unique<HeldElsewhere>(is_held, [errands = errands_, shared] { errands->drop(std::move(*shared)); });
+    return std::make_unique<HeldElsewhere>(is_held, [errands = errands_, lock = held]() mutable { errands->drop(std::move(lock)); });
 }
 
 TreeSize DeadlineFs::measure(const Call &call, const Path &tree)

@@ -98,7 +98,7 @@ private:
 class FolderStore::Draft {
 public:
     Draft(FolderStore &store, const Call &call, const NewBuild &build)
-        : path(name(build)), document(build.team, build.document), store_(store), call_(call), team_(build.team)
+        : path(name(build.team, build.uuid)), document(build.team, build.document), store_(store), call_(call), team_(build.team)
     {
         if (!alone_.is_it())
             throw Error(Code::exists, build.team + ": a build of the uuid " + build.uuid + " is being made already");
@@ -108,7 +108,7 @@ public:
     {
         if (!published) clear();
     }
-    static Path name(const NewBuild &build) { return logs(build.team) / (".new-" + build.uuid + "." + own_mark()); }
+    static Path name(const std::string &team, const std::string &unique) { return logs(team) / (".new-" + unique + "." + own_mark()); }
     Draft(const Draft &) = delete;
     Draft &operator=(const Draft &) = delete;
 
@@ -164,7 +164,7 @@ private:
 // there; it may have been made a build.
 bool FolderStore::put_away(const Call &call, const std::string &team, const Path &folder)
 {
-    const Path aside = logs(team) / (".new-" + noise() + "." + own_mark());
+    const Path aside = Draft::name(team, noise());
     if (fs_->rename(call, folder, aside) != Renamed::done) return false;
     try {
         fs_->remove_tree(call, aside);
@@ -185,7 +185,7 @@ std::optional<Entry> FolderStore::settle_doubts(const Call &call, const NewBuild
         doubts.swap(doubts_);
     }
     std::optional<Entry> found;
-    const Path own = Draft::name(build);
+    const Path own = Draft::name(build.team, build.uuid);
     std::exception_ptr failure;
     for (const Doubt &doubt : doubts) {
         const bool is_own = doubt.draft.text() == own.text();

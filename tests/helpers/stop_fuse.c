@@ -1,5 +1,5 @@
 // stop_fuse FOLDER: mounts a file system there that answers everything but an open(): who opens its file "hang" waits where
-// no signal reaches it, until this server ends.
+// no signal reaches it, until this server ends. Once somebody does, there is a file FOLDER.asked.
 #include <errno.h>
 #include <linux/fuse.h>
 #include <sys/mount.h>
@@ -25,8 +25,9 @@ static struct fuse_attr attributes(uint64_t node)
 int main(int argc, char **argv)
 {
     static char in[1 << 18];
-    char options[128];
+    char options[128], asked[4096];
     if (argc != 2) return 2;
+    snprintf(asked, sizeof asked, "%s.asked", argv[1]);
     device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (device < 0) return 3;
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", device);
@@ -46,7 +47,9 @@ int main(int argc, char **argv)
         } else if (head->opcode == FUSE_GETATTR) {
             const struct fuse_attr_out out = {.attr_valid = 3600, .attr = attributes(head->nodeid)};
             answer(head, 0, &out, sizeof out);
-        } else if (head->opcode != FUSE_OPEN && head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET &&
+        } else if (head->opcode == FUSE_OPEN) {
+            make(asked);
+        } else if (head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET &&
                    head->opcode != FUSE_INTERRUPT) {
             answer(head, -ENOSYS, NULL, 0);
         }

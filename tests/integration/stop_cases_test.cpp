@@ -302,7 +302,7 @@ BOOST_AUTO_TEST_CASE(case_20_unkillable)
     const Scene scene = [](Room &room) {
         const Build build = room.launch({Room::helper("hang"), (room.mounted / "hang").string()});
         room.until(build);
-        std::this_thread::sleep_for(200ms);
+        room.wait_for("the open that hangs", [&] { return fs::exists(room.mounted.string() + ".asked"); });
         room.expect_incomplete(build, "stop_hang", [&] { room.ask("release"); }, "stop_hang D");
         room.check(!fs::exists(build.path() / "came_back"), "it came back to life after its kill");
     };
@@ -407,7 +407,7 @@ BOOST_AUTO_TEST_CASE(case_24_groups_deep_inside)
             D=$G; for i in {1..200}; do D=$D/d; mkdir $D || exit 1; done
             (echo 0 > $D/cgroup.procs; trap ': > told; exit' TERM; touch up; while :; do sleep 0.05; done) & wait)");
         room.until(build);
-        room.expect_stopped(build, room.options(2s));
+        room.expect_stopped(build, room.options(60s));
         room.check(fs::exists(build.path() / "told"), "TERM did not reach who is 200 groups down");
     };
     play("24 200 groups deep", scene, {.not_here = makes_groups});
@@ -511,7 +511,14 @@ BOOST_AUTO_TEST_CASE(case_27_stop_before_the_session_is_its_own)
                 stop_said = e.what();
             }
         });
-        std::this_thread::sleep_for(300ms);
+        // The request is there: its draft has got its name.
+        room.wait_for("the request", [&] {
+            std::error_code error;
+            for (const fs::directory_entry &each : fs::directory_iterator(build.path() / ".control", error))
+                if (each.path().filename().string().starts_with("stop")) return true;
+            return false;
+        });
+        std::this_thread::sleep_for(100ms);
         room.check_bystander();
         ::kill(std::stoi(text_of(room.root / "held")), SIGCONT);
         launcher.join();
@@ -621,14 +628,25 @@ BOOST_AUTO_TEST_CASE(case_32_stop_before_exec)
                 "contoso", room.spec({{{"name", "first"}, {"command", {"sh", "-c", "touch up; until [ -e go ]; do sleep 0.01; done"}}},
                                       {{"name", "slow"}, {"command", {(room.mounted / "hang").string()}}}}));
             room.until(build);
+            // The runner, the init of a namespace, and who has not become the step's program yet.
+            const auto own_processes = [&] {
+                const std::string alive = room.ask("alive ");
+                size_t count = 0;
+                for (size_t at = 0; (at = alive.find("(litbuild-", at)) != std::string::npos; ++at) ++count;
+                return count;
+            };
+            const size_t before = own_processes();
             if (killable) room.ask("halt");
             support::spill(build.path() / "go", "");
             room.wait_for("the second step", [&] { return build.get_status().steps[1].state == State::running; });
-            std::this_thread::sleep_for(200ms);
             if (killable) {
+                // A server that stands still does not say that it is asked.
+                room.wait_for("the second step's process", [&] { return own_processes() > before; });
+                std::this_thread::sleep_for(200ms);
                 room.expect_stopped(build);
                 room.ask("release");
             } else {
+                room.wait_for("the open that hangs", [&] { return fs::exists(room.mounted.string() + ".asked"); });
                 room.expect_incomplete(build, "litbuild-runner", [&] { room.ask("release"); }, "before exec, D");
             }
         };
@@ -901,7 +919,8 @@ BOOST_AUTO_TEST_CASE(case_40_many_builds)
         for (const Build &build : builds) room.equal(room.groups_left(build), "", "groups left");
         room.nobody(builds.back());
         room.equal(descriptors(), before, "descriptors of the host");
-        room.equal(numbers("/proc/self/task").size(), 1u, "threads of the host");
+        // A thread that was joined may still be on its way out of the kernel.
+        room.wait_for("the end of the host's threads", [] { return numbers("/proc/self/task").size() == 1; }, 10s);
         siginfo_t info{};
         room.check(::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0, "the host has a zombie");
     };
@@ -932,7 +951,7 @@ BOOST_AUTO_TEST_CASE(case_41_grace_ends)
     play("41 clean-up too long", [](Room &room) {
         const Build build = room.shell("trap 'trap \"\" TERM; : > begun; sleep 600; : > cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done");
         room.until(build);
-        room.expect_stopped(build, room.options(1s));
+        room.expect_stopped(build, room.options(3s));
         room.check(fs::exists(build.path() / "begun"), "no TERM came");
         room.check(!fs::exists(build.path() / "cleaned"), "it outlived its grace");
         room.check(room.counted(build, "killed") != 0, "nobody was killed");

@@ -254,7 +254,8 @@ public:
                            const char *shown)
     {
         check_tier(build);
-        const StopResult result = build.stop(options(200ms, 1s));
+        // Long enough for all others to be gone.
+        const StopResult result = build.stop(options(200ms, 2s));
         const std::string alive = ask("alive " + (build.path() / "pids").string());
         check(!alive.empty(), "the scene is wrong: nobody survived");
         check(result.outcome == StopResult::Outcome::incomplete, "outcome is not 'incomplete' but: " + result.message);

@@ -192,6 +192,8 @@ BOOST_AUTO_TEST_CASE(nothing_is_missed_where_notices_get_lost)
     std::ifstream limit("/proc/sys/fs/inotify/max_queued_events");
     int most = 16384;
     limit >> most;
+    // Over a mount no notices are asked for, and as many changes take minutes.
+    if (is_mounted()) most = 100;
     f.store.watch(Call::within(std::chrono::seconds(120)), "contoso", [&](const Change &change) {
         if (!begun) {
             begun = true;

@@ -21,6 +21,7 @@ std::string host_name()
     ::uname(&names);
     return names.nodename;
 }
+std::string machine_id() { return litbuild::linux_::line_of("/etc/machine-id"); }
 
 }  // namespace
 
@@ -31,6 +32,7 @@ Token Token::of_launch(const std::string &uuid, const std::string &folder)
     // One that cannot stand in a line is not kept.
     if (folder.find('\n') == std::string::npos) out.folder = folder;
     out.host = host_name();
+    out.machine = machine_id();
     out.boot = litbuild::linux_::boot_id();
     out.pid = static_cast<uint64_t>(::getpid());
     const auto stat = litbuild::linux_::stat_of(::getpid());
@@ -40,7 +42,7 @@ Token Token::of_launch(const std::string &uuid, const std::string &folder)
 
 bool Token::is_launcher_gone() const
 {
-    if (host != host_name() || boot.empty()) return false;
+    if (host != host_name() || machine != machine_id() || boot.empty()) return false;
     return boot != litbuild::linux_::boot_id() || !litbuild::linux_::hold(static_cast<pid_t>(pid), start);
 }
 
@@ -55,6 +57,7 @@ Token Token::parse(const std::string &text)
         if (key == "submitted") out.submitted = litbuild::token_number(value);
         if (key == "restarts") out.restarts = litbuild::token_number(value);
         if (key == "host") out.host = value;
+        if (key == "machine") out.machine = value;
         if (key == "boot") out.boot = value;
         if (key == "pid") out.pid = litbuild::token_number(value);
         if (key == "start") out.start = litbuild::token_number(value);
@@ -75,6 +78,7 @@ std::string Token::text() const
     out.add("restarts", restarts);
     if (job == 0) {
         out.add("host", host);
+        out.add("machine", machine);
         out.add("boot", boot);
         out.add("pid", pid);
         out.add("start", start);

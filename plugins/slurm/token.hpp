@@ -15,6 +15,7 @@ struct Token {
     uint64_t submitted = 0;   ///< when, seconds since 1970-01-01 on the controller's clock; 0: not known
     uint64_t restarts = 0;    ///< how often it had been requeued then
     std::string host;         ///< who submits it, as long as there is no id
+    std::string machine;      ///< that host's /etc/machine-id: hosts may share a name; empty: it has none
     std::string boot;
     uint64_t pid = 0;
     uint64_t start = 0;

@@ -81,7 +81,7 @@ int Supervisor::last_word()
         journal_.detail()["stop"] = {
             {"took_ms", std::chrono::duration_cast<Milliseconds>(Clock::now() - stop_began_).count()},
             {"killed", killed_},
-            {"escaped_group", escaped_}};
+            {"escaped_group", escaped_.size()}};
     }
     members["detail"] = journal_.detail();
     if (status.exit_code) members["exit"] = *status.exit_code;

@@ -143,6 +143,9 @@ void Supervisor::kill_by_descent()
         // Our children: every orphan of the tree. Only we reap them, so their pids are theirs. A process that forks and ends
         // faster than it can be looked at is met here; what it has forked since may fork no more.
         for (const pid_t child : litbuild::linux_::children_of(self)) {
+            // It may end before a walk finds it.
+            if (group_)
+                if (const auto stat = litbuild::linux_::stat_of(child); stat && !stat->is_ending()) escaped_.insert(child);
             const rlimit none{0, 0};
             ::prlimit(child, RLIMIT_NPROC, &none, nullptr);
             ::kill(child, SIGKILL);
@@ -155,8 +158,10 @@ void Supervisor::kill_by_descent()
             if (found.size() <= before) break;
             before = found.size();
         }
-        for (const Held &held : found) litbuild::linux_::send(held, SIGKILL);
-        if (group_) escaped_ += found.size();
+        for (const Held &held : found) {
+            litbuild::linux_::send(held, SIGKILL);
+            if (group_) escaped_.insert(held.pid);
+        }
     } while (!found.empty() && Clock::now() < enough);
 }
 

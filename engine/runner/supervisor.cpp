@@ -339,6 +339,11 @@ void Supervisor::tell_progress()
 
 // -------------------------------------------------------------------------------------------------- loop
 
+bool Supervisor::is_being_removed() const
+{
+    return ::faccessat(folder_, ".control/report", F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+}
+
 void Supervisor::advance()
 {
     const Clock::time_point now = Clock::now();
@@ -349,6 +354,8 @@ void Supervisor::advance()
         read_requests();
         if (++looks_ % 2 == 0) beat();
         if (journal_.is_removed()) request("nobody", "its folder was removed", setup_.stop);
+        // What goes from a removal's first deed to its last may take long, and the last tells nothing.
+        else if (!must_look_ && is_being_removed()) look_due_ = now + 1s;
     }
     if (!verdict_ && (is_due(step_due_) || is_due(build_due_))) time_limit_reached();
     if (phase_ == Phase::lingering && is_due(linger_due_)) begin_stop(setup_.stop);
@@ -406,7 +413,7 @@ void Supervisor::sleep()
         else if (signal.ssi_signo != SIGCHLD) asked = signal;
     }
     // The first that is seen of a removal of the whole.
-    if (look && ::faccessat(folder_, ".control/report", F_OK, AT_SYMLINK_NOFOLLOW) != 0) look_due_ = Clock::now() + 100ms;
+    if (look && is_being_removed()) look_due_ = Clock::now() + 100ms;
     // What ended before the request was read has ended by itself.
     hear_words();
     more_to_reap_ = reap();

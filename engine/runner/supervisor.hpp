@@ -61,6 +61,8 @@ private:
     void see_group_events() const;
 
     void read_requests();
+    /// What the runner keeps in its folder is gone, or on its way out.
+    bool is_being_removed() const;
     void beat();
     void request(const std::string &by, const std::string &reason, const litbuild::StopPlan &plan);
     void begin_stop(const litbuild::StopPlan &plan);
@@ -114,7 +116,7 @@ private:
     uint64_t killed_ = 0;
     std::optional<uint64_t> killed_before_;   ///< of the pass before
     int passes_for_the_dead_ = 8;
-    uint64_t escaped_ = 0;
+    std::set<pid_t> escaped_;   ///< killed outside the group
 
     Clock::time_point build_due_{}, step_due_{}, linger_due_{};
     bool progress_pending_ = false;

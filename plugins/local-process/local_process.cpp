@@ -274,7 +274,11 @@ private:
                 if (std::none_of(out.begin(), out.end(), same)) out.push_back(std::move(held));
             }
         };
-        if (runner) add(linux_::descendants_of(token.pid, [](const Held &) {}));
+        if (runner) {
+            // Once it has ended its number may be a stranger's, and so may what was found below that.
+            std::vector<Held> below = linux_::descendants_of(token.pid, [](const Held &) {});
+            if (!linux_::has_ended(runner)) add(std::move(below));
+        }
         add(linux_::marked_with("LITBUILD_UUID=" + token.uuid, token.pid));
         return out;
     }

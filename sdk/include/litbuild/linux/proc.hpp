@@ -58,9 +58,13 @@ struct ProcStat {
     pid_t parent = 0;
     pid_t group = 0;
     pid_t session = 0;
+    uint32_t flags = 0;   ///< the kernel's PF_*
     uint64_t user_ticks = 0;
     uint64_t system_ticks = 0;
     uint64_t start = 0;   ///< clock ticks since boot
+
+    /// It runs no more of its program: it is a zombie, or about to be one (PF_EXITING).
+    bool is_ending() const { return state == 'Z' || state == 'X' || (flags & 4) != 0; }
 };
 
 inline std::optional<ProcStat> parse_stat(std::string_view text)
@@ -83,6 +87,7 @@ inline std::optional<ProcStat> parse_stat(std::string_view text)
         if (field == 4) out.parent = static_cast<pid_t>(value);
         if (field == 5) out.group = static_cast<pid_t>(value);
         if (field == 6) out.session = static_cast<pid_t>(value);
+        if (field == 9) out.flags = static_cast<uint32_t>(value);
         if (field == 14) out.user_ticks = static_cast<uint64_t>(value);
         if (field == 15) out.system_ticks = static_cast<uint64_t>(value);
         if (field == 22) out.start = static_cast<uint64_t>(value);

@@ -403,6 +403,16 @@ private:
             return !(session && session->start < token.start) && linux_::user_of(pid) == token.user &&
                    linux_::surroundings_of(pid) == token.surroundings && !linux_::has_environment(pid, "LITBUILD_UUID=");
         };
+        // On its way out a process shows neither mark nor surroundings; that does not last, so it is waited for.
+        const auto is_on_its_way_out = [&](pid_t pid) {
+            const auto stat = linux_::stat_of(pid);
+            return stat && stat->is_ending() && !stat->is_dead() && stat->start >= token.start && linux_::user_of(pid) == token.user;
+        };
+        for (const auto end = Clock::now() + std::chrono::seconds(2); Clock::now() < end;) {
+            const std::vector<pid_t> all = linux_::children_of(adopter);
+            if (std::none_of(all.begin(), all.end(), is_on_its_way_out)) break;
+            pause_for(std::chrono::milliseconds(5));
+        }
         for (const pid_t pid : linux_::children_of(adopter)) {
             if (!may_be_ours(pid)) continue;
             // In the middle of exec a process shows no environment.

@@ -44,13 +44,16 @@ BOOST_AUTO_TEST_CASE(foreign_text_becomes_utf8)
 BOOST_AUTO_TEST_CASE(the_name_of_a_process_may_hold_anything)
 {
     using litbuild::linux_::parse_stat;
-    const auto stat = parse_stat("77 (a) Z 1 (x\n) S 5 6 7 0 -1 0 0 0 0 0 11 12 0 0 20 0 1 0 4242 0 0");
+    const auto stat = parse_stat("77 (a) Z 1 (x\n) S 5 6 7 0 -1 4194560 0 0 0 0 11 12 0 0 20 0 1 0 4242 0 0");
     BOOST_REQUIRE(stat);
     BOOST_TEST(stat->name == "a) Z 1 (x\n");
     BOOST_TEST(stat->state == 'S');
     BOOST_TEST(stat->parent == 5);
     BOOST_TEST(stat->session == 7);
     BOOST_TEST(stat->start == 4242u);
+    BOOST_TEST(!stat->is_ending());
+    const auto ending = parse_stat("77 (a) D 5 6 7 0 -1 4194564 0 0 0 0 11 12 0 0 20 0 1 0 4242 0 0");
+    BOOST_TEST((ending && ending->is_ending() && !ending->is_dead()));
     for (const char *torn : {"", "77", "77 (a", "77 (a) S 5 6", ") ("}) BOOST_TEST(!parse_stat(torn), torn);
 }
 

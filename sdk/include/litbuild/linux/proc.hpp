@@ -63,8 +63,9 @@ struct ProcStat {
     uint64_t system_ticks = 0;
     uint64_t start = 0;   ///< clock ticks since boot
 
-    /// It runs no more of its program: it is a zombie, or about to be one (PF_EXITING).
-    bool is_ending() const { return state == 'Z' || state == 'X' || (flags & 4) != 0; }
+    bool is_dead() const { return state == 'Z' || state == 'X'; }
+    /// It runs no more of its program: it is dead, or about to be (PF_EXITING).
+    bool is_ending() const { return is_dead() || (flags & 4) != 0; }
 };
 
 inline std::optional<ProcStat> parse_stat(std::string_view text)

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -43,10 +42,8 @@ void put(const std::string &object, int folder, const char *name, const std::str
 void claim(const runner::Setup &setup, int folder, const std::string &identity)
 {
     ::mkdirat(folder, ".control", 0777);
-    utsname names{};
-    ::uname(&names);
     put(setup.object(), folder, ".control/runner",
-        std::string("host ") + names.nodename + "\nboot " + litbuild::linux_::boot_id() + "\n" + identity, O_EXCL);
+        "host " + litbuild::linux_::host_name() + "\nboot " + litbuild::linux_::boot_id() + "\n" + identity, O_EXCL);
     if (setup.token.empty()) return;
     put(setup.object(), folder, ".control/.token.new", setup.token + identity, 0);
     if (::renameat(folder, ".control/.token.new", folder, ".control/token") != 0)

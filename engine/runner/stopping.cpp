@@ -144,8 +144,8 @@ void Supervisor::kill_by_descent()
         // faster than it can be looked at is met here; what it has forked since may fork no more.
         for (const pid_t child : litbuild::linux_::children_of(self)) {
             // It may end before a walk finds it.
-            if (group_)
-                if (const auto stat = litbuild::linux_::stat_of(child); stat && !stat->is_ending()) escaped_.insert(child);
+            const auto stat = group_ ? litbuild::linux_::stat_of(child) : std::nullopt;
+            if (stat && !stat->is_ending()) escaped_.insert(child);
             const rlimit none{0, 0};
             ::prlimit(child, RLIMIT_NPROC, &none, nullptr);
             ::kill(child, SIGKILL);

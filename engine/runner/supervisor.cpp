@@ -7,7 +7,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -125,9 +124,7 @@ void Supervisor::beat()
 {
     if (!is_shared_) return;
     if (beat_end_.empty()) {
-        utsname names{};
-        ::uname(&names);
-        beat_end_ = std::string("\nhost ") + names.nodename + "\nboot " + litbuild::linux_::boot_id() + "\n";
+        beat_end_ = "\nhost " + litbuild::linux_::host_name() + "\nboot " + litbuild::linux_::boot_id() + "\n";
     }
     const std::string text = "beat " + std::to_string(looks_ / 2) + beat_end_;
     const Descriptor file(::openat(control_.get(), "beat", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));

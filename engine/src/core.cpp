@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sys/random.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -116,12 +115,10 @@ Launcher launcher_of(const Core &core, const Call &call, const BuildName &build)
         const boost::json::value *found = who.if_contains(key);
         return found && found->is_int64() ? found->as_int64() : 0;
     };
-    utsname names{};
-    ::uname(&names);
     const bool is_this_boot = word("boot") == linux_::boot_id();
     // Several hosts may go by one name.
     const bool is_shared = (core.store->capabilities() & LB_STORE_SHARED) != 0;
-    if (word("host") != names.nodename || (is_shared && !is_this_boot)) return {"", word("host")};
+    if (word("host") != linux_::host_name() || (is_shared && !is_this_boot)) return {"", word("host")};
     if (!is_this_boot) return {"host " + word("host") + " has restarted since, before it was started", ""};
     if (linux_::hold(static_cast<pid_t>(number("pid")), static_cast<uint64_t>(number("start")))) return {};
     // A runner that was just started may be on its way to its token.
@@ -246,9 +243,7 @@ std::string whoami()
     passwd entry{};
     passwd *found = nullptr;
     ::getpwuid_r(::geteuid(), &entry, buffer, sizeof buffer, &found);
-    utsname names{};
-    ::uname(&names);
-    return (found ? std::string(entry.pw_name) : std::to_string(::geteuid())) + "@" + names.nodename;
+    return (found ? std::string(entry.pw_name) : std::to_string(::geteuid())) + "@" + linux_::host_name();
 }
 
 }  // namespace litbuild::detail

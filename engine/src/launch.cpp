@@ -1,5 +1,4 @@
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -47,10 +46,8 @@ void check_program(const Spec &spec)
 
 json::object launcher()
 {
-    utsname names{};
-    ::uname(&names);
     const auto stat = linux_::stat_of(::getpid());
-    return {{"host", names.nodename},
+    return {{"host", linux_::host_name()},
             {"boot", linux_::boot_id()},
             {"pid", ::getpid()},
             {"start", stat ? stat->start : 0}};
@@ -60,10 +57,8 @@ NewBuild new_build(const std::string &team, const Spec &spec)
 {
     NewBuild out{team, detail::new_uuid(), {}, {}};
     const std::string time = to_rfc3339(now());
-    utsname names{};
-    ::uname(&names);
     const json::object document = {{"team", team},         {"uuid", out.uuid},       {"created", time},
-                                   {"host", names.nodename}, {"launcher", launcher()}, {"spec", spec.document}};
+                                   {"host", linux_::host_name()}, {"launcher", launcher()}, {"spec", spec.document}};
     out.document = json::serialize(document);
 
     const json::object event = {{"seq", 1},         {"time", time},      {"type", "queued"},

@@ -4,8 +4,6 @@
 #include <charconv>
 #include <cstdio>
 
-#include <sys/utsname.h>
-
 #include <litbuild/linux/proc.hpp>
 
 #include <folder-store/fields.hpp>
@@ -41,10 +39,8 @@ Owning look_for(int64_t pid, int64_t start)
 
 Owner Owner::self()
 {
-    utsname names{};
-    ::uname(&names);
     const std::optional<linux_::ProcStat> stat = linux_::stat_of(::getpid());
-    return {names.nodename, linux_::line_of("/etc/machine-id"), linux_::boot_id(), pid_namespace(), ::getpid(),
+    return {linux_::host_name(), linux_::machine_id(), linux_::boot_id(), pid_namespace(), ::getpid(),
             stat ? static_cast<int64_t>(stat->start) : 0};
 }
 

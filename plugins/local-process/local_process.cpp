@@ -151,7 +151,7 @@ public:
             if (!was_running) report.outcome = StopOutcome::already;
             Containers::remove(token.groups);
         }
-        if (!was_running && report.outcome != StopOutcome::incomplete) doubt(token, report);
+        if (!was_running && report.outcome != StopOutcome::incomplete) doubt(call, token, report);
         report.took = Clock::now() - begin;
         return report;
     }
@@ -389,7 +389,7 @@ private:
     /// Where a runner was killed and no group held its tree, a process may be left that bears no mark. All such are among
     /// what the runner's adopter has got since; where somebody there cannot be told from one, that is said, for neither
     /// "stopped" nor a signal would be right.
-    static void doubt(const Token &token, StopReport &report)
+    static void doubt(const Call &call, const Token &token, StopReport &report)
     {
         if (!token.cgroup.empty() || token.adopter == 0) return;
         // An adopter that is gone has left them to its own, at last to init.
@@ -408,7 +408,7 @@ private:
             const auto stat = linux_::stat_of(pid);
             return stat && stat->is_ending() && !stat->is_dead() && stat->start >= token.start && linux_::user_of(pid) == token.user;
         };
-        for (const auto end = Clock::now() + std::chrono::seconds(2); Clock::now() < end;) {
+        for (const Call limit = call.at_most(std::chrono::seconds(2)); !limit.expired() && !limit.cancelled();) {
             const std::vector<pid_t> all = linux_::children_of(adopter);
             if (std::none_of(all.begin(), all.end(), is_on_its_way_out)) break;
             pause_for(std::chrono::milliseconds(5));

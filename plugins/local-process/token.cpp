@@ -1,6 +1,5 @@
 #include "token.hpp"
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <litbuild/linux/proc.hpp>
@@ -18,15 +17,13 @@ constexpr const char *first_line = "local-process 1";
 Token Token::of_this_host()
 {
     Token out;
-    utsname names{};
-    ::uname(&names);
-    out.host_name = names.nodename;
+    out.host_name = litbuild::linux_::host_name();
     // What is only out of reach for a moment must not be taken for another host.
     const auto needed = [](bool is_read, const char *file) {
         if (!is_read) throw litbuild::os_error(file, "tell this host by it", errno);
     };
     errno = 0;
-    out.host = litbuild::linux_::line_of("/etc/machine-id");
+    out.host = litbuild::linux_::machine_id();
     needed(!out.host.empty() || errno == 0 || errno == ENOENT || errno == EACCES, "/etc/machine-id");
     if (out.host.empty()) out.host = out.host_name;
     out.boot = litbuild::linux_::boot_id();

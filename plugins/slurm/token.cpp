@@ -1,6 +1,5 @@
 #include "token.hpp"
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <litbuild/linux/proc.hpp>
@@ -15,14 +14,6 @@ namespace {
 
 constexpr const char *first_line = "slurm 1";
 
-std::string host_name()
-{
-    utsname names{};
-    ::uname(&names);
-    return names.nodename;
-}
-std::string machine_id() { return litbuild::linux_::line_of("/etc/machine-id"); }
-
 }  // namespace
 
 Token Token::of_launch(const std::string &uuid, const std::string &folder)
@@ -31,8 +22,8 @@ Token Token::of_launch(const std::string &uuid, const std::string &folder)
     out.uuid = uuid;
     // One that cannot stand in a line is not kept.
     if (folder.find('\n') == std::string::npos) out.folder = folder;
-    out.host = host_name();
-    out.machine = machine_id();
+    out.host = litbuild::linux_::host_name();
+    out.machine = litbuild::linux_::machine_id();
     out.boot = litbuild::linux_::boot_id();
     out.pid = static_cast<uint64_t>(::getpid());
     const auto stat = litbuild::linux_::stat_of(::getpid());
@@ -42,7 +33,7 @@ Token Token::of_launch(const std::string &uuid, const std::string &folder)
 
 bool Token::is_launcher_gone() const
 {
-    if (host != host_name() || machine != machine_id() || boot.empty()) return false;
+    if (host != litbuild::linux_::host_name() || machine != litbuild::linux_::machine_id() || boot.empty()) return false;
     return boot != litbuild::linux_::boot_id() || !litbuild::linux_::hold(static_cast<pid_t>(pid), start);
 }
 

@@ -776,7 +776,7 @@ BOOST_AUTO_TEST_CASE(a_launcher_that_dies)
     BOOST_TEST(build.get_status().message.find("its job " + job + " waits") == 0);
     // Had there been none, and he is gone: nobody will ever run it.
     spill(build.path() / ".control/token", "slurm 1\nuuid 00000000-1111-4222-8333-444444444444\nfolder " + build.path().string() + "\nhost " + cluster.run("hostname") +
-                                               "\nmachine " + linux_::line_of("/etc/machine-id") + "\nboot " + linux_::boot_id() + "\npid 1\nstart 999999999\n");
+                                               "\nmachine " + linux_::machine_id() + "\nboot " + linux_::boot_id() + "\npid 1\nstart 999999999\n");
     const Status gone = build.get_status();
     BOOST_TEST(name(gone.state) == "lost");
     BOOST_TEST(gone.error == "who was to submit its job is gone, and Slurm has none of that name");

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,6 +50,17 @@ inline std::string line_of(const char *path)
 }
 
 inline std::string boot_id() { return line_of("/proc/sys/kernel/random/boot_id"); }
+
+/// Several hosts may go by one name.
+inline std::string host_name()
+{
+    utsname names{};
+    ::uname(&names);
+    return names.nodename;
+}
+
+/// Empty: this host has none.
+inline std::string machine_id() { return line_of("/etc/machine-id"); }
 
 /// What /proc/PID/stat tells. The name may hold anything, so fields are counted from the LAST ')' (a process called
 /// "a) Z 1 (x" is legal).
@@ -180,7 +192,7 @@ inline std::string living_part(pid_t pid)
         for (const pid_t thread : numbers_in(proc_path(pid, "task").c_str())) {
             const std::string part = proc_path(pid, ("task/" + std::to_string(thread) + "/").c_str());
             const auto one = parse_stat(slurp((part + "stat").c_str()).value_or(""));
-            if (one && one->state != 'Z' && one->state != 'X') return part;
+            if (one && !one->is_dead()) return part;
         }
     return proc_path(pid, "");
 }

@@ -256,9 +256,10 @@ std::vector<Item> Client::list(const std::string &folder)
         };
         const int number = request<READDIRPLUS3res>(Again::yes, &::rpc_nfs3_readdirplus_async, args, take);
         if (number == 0) continue;
-        // The place where the reading stood is gone.
-        const bool again = number == EIO || number == EINVAL;
-        if (!again || args.cookie == 0 || ++restarts == listings) throw Refusal{number};
+        // The place where the reading stood is gone; or an entry went while the server read it (RFC 1813 knows no NOENT for a
+        // folder, nfs-ganesha answers so).
+        const bool again = number == ENOENT || (args.cookie != 0 && (number == EIO || number == EINVAL));
+        if (!again || ++restarts == listings) throw Refusal{number};
         args.cookie = 0;
         std::memset(args.cookieverf, 0, sizeof args.cookieverf);
         items.clear();

@@ -101,6 +101,28 @@ inline std::vector<litbuild::linux_::Held> alive(const litbuild::Build &build)
     return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), runner_of(build));
 }
 
+/// On this host, wherever it runs (a container, a node's daemon): all of them, the runner among them.
+inline size_t count_alive(const litbuild::Build &build)
+{
+    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0).size();
+}
+
+/// The build's runner by its number on this host, which is not always the one that it knows itself by; 0: none.
+inline pid_t runner_here(const litbuild::Build &build)
+{
+    for (const litbuild::linux_::Held &held : litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0))
+        if (litbuild::linux_::command_of(held.pid).find("litbuild-runner") != std::string::npos) return held.pid;
+    return 0;
+}
+
+/// With nobody to ask but the folder, a build ends with the runner's last word: then none but the runner lives, and it leaves.
+inline void check_only_runner_leaves(const litbuild::Build &build)
+{
+    const size_t alive = count_alive(build);
+    BOOST_TEST((alive == 0 || (alive == 1 && runner_here(build) > 0) || count_alive(build) == 0));
+    eventually("the runner leaves", [&] { return count_alive(build) == 0; });
+}
+
 /// Checks the code, and that the sentence starts with `object`.
 template <class Action>
 void expect_error(litbuild::Code code, const std::string &object, Action action)

@@ -315,26 +315,4 @@ private:
     std::string logged_;
 };
 
-/// Processes on this host that bear the build's mark, wherever they are.
-inline size_t count_alive(const litbuild::Build &build)
-{
-    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0).size();
-}
-
-/// The build's runner by its number on this host, not in its container; 0: none.
-inline pid_t runner_here(const litbuild::Build &build)
-{
-    for (const litbuild::linux_::Held &held : litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0))
-        if (litbuild::linux_::command_of(held.pid).find("litbuild-runner") != std::string::npos) return held.pid;
-    return 0;
-}
-
-/// Without an engine to ask, a stop ends with the runner's last word: then none but the runner lives, and it leaves.
-inline void check_only_runner_leaves(const litbuild::Build &build)
-{
-    const size_t alive = count_alive(build);
-    BOOST_TEST((alive == 0 || (alive == 1 && runner_here(build) > 0) || count_alive(build) == 0));
-    eventually("the runner leaves", [&] { return count_alive(build) == 0; });
-}
-
 }  // namespace engines

@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(cancelled_by_an_operator)
     const Status status = build.wait(Call::within(60s));
     BOOST_TEST(name(status.state) == "stopped");
     BOOST_TEST(status.stopped_by.starts_with("Slurm, by signal 15 from pid "), status.stopped_by);
-    BOOST_TEST(marked(build) == 0u);
+    check_only_runner_leaves(build);
 }
 
 // A runner that hears nothing any more: Slurm ends all of it.
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(scancel_is_the_guarantee)
     const Engine engine = room.open();
     const Build build = engine.launch("contoso", shell("(setsid sh -c 'trap \"\" TERM; sleep 500; sleep 500' &); sleep 500"));
     until_running(build);
-    eventually("its processes", [&] { return marked(build) >= 4; });
+    eventually("its processes", [&] { return count_alive(build) >= 4; });
     for (const linux_::Held &each : linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0))
         if (slurp("/proc/" + std::to_string(each.pid) + "/comm") == "litbuild-runner\n") ::kill(each.pid, SIGSTOP);
     StopOptions options;
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(scancel_is_the_guarantee)
     const StopResult result = build.stop(options);
     BOOST_TEST(result.message == "Build id 1 has been stopped");
     BOOST_TEST(result.report.mechanism == "scancel");
-    BOOST_TEST(marked(build) == 0u);
+    BOOST_TEST(count_alive(build) == 0u);
     BOOST_TEST(name(build.get_status().state) == "stopped");
 }
 
@@ -344,14 +344,14 @@ BOOST_AUTO_TEST_CASE(sixty_builds)
         }
         if (plan.end == State::stopped) {
             until_running(build);
-            eventually("its children", [&] { return marked(build) >= 5; });
+            eventually("its children", [&] { return count_alive(build) >= 5; });
             BOOST_TEST(build.stop().message == "Build id " + std::to_string(build.runid()) + " has been stopped");
-            BOOST_TEST(marked(build) == 0u);
+            check_only_runner_leaves(build);
         }
         const Status status = build.wait(Call::within(180s));
         const std::string fault = is_wrong(plan.kind, build, status, plan.end);
         BOOST_TEST(fault == "", fault);
-        BOOST_TEST(marked(build) == 0u);
+        check_only_runner_leaves(build);
         nodes.insert(std::string(json::parse(status.detail).at("node").as_string()));
     }
     join.now();
@@ -420,7 +420,7 @@ BOOST_AUTO_TEST_CASE(a_job_that_is_requeued_runs_once)
     BOOST_TEST(name(first.wait(Call::within(30s)).state) == "complete");
     BOOST_TEST(second.stop().message == "Build id 2 has been stopped");
     BOOST_TEST(name(second.get_status().state) == "stopped");
-    BOOST_TEST(marked(second) == 0u);
+    check_only_runner_leaves(second);
     BOOST_TEST(runs_in(first_folder.path()) == 1u);
     BOOST_TEST(runs_in(second_folder.path()) == 1u);
     for (const int number : ended) cluster.start_node(number);
@@ -456,7 +456,7 @@ BOOST_AUTO_TEST_CASE(a_controller_that_dies)
     spill(folder.path() / "ends/go", "");
     BOOST_TEST(name(ends.wait(Call::within(30s)).state) == "complete");
     BOOST_TEST(stays.stop().message == "Build id 2 has been stopped");
-    BOOST_TEST(marked(stays) == 0u);
+    check_only_runner_leaves(stays);
     try {
         engine.launch("contoso", shell("touch ran"), Call::within(1s));
         BOOST_ERROR("launched without a controller");
@@ -590,7 +590,7 @@ BOOST_AUTO_TEST_CASE(a_controller_that_dies_during_stops)
         for (size_t i = 0; i < builds.size(); ++i) {
             BOOST_TEST(said[i] == "Build id " + std::to_string(builds[i].runid()) + " has been stopped");
             BOOST_TEST(name(builds[i].get_status().state) == "stopped");
-            BOOST_TEST(marked(builds[i]) == 0u);
+            check_only_runner_leaves(builds[i]);
         }
     }
     cluster.until_idle();

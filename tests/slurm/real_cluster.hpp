@@ -253,10 +253,4 @@ private:
     const Cluster &cluster_;
 };
 
-/// Processes that bear the build's mark, its runner among them.
-inline size_t marked(const Build &build)
-{
-    return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0).size();
-}
-
 }  // namespace slurm_fixture

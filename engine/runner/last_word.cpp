@@ -91,6 +91,7 @@ int Supervisor::last_word()
     if (!status.reason.empty()) members["reason"] = status.reason;
     // These go first: who reads the last word finds nothing left over.
     for (const std::string &group : setup_.groups) Cgroup::open(group).remove();
+    report_.reset();
     journal_.release_room();
     for (int attempt = 0;; ++attempt) {
         try {

@@ -59,6 +59,8 @@ void Supervisor::read_requests()
 
 void Supervisor::request(const std::string &by, const std::string &reason, const StopPlan &plan)
 {
+    // What ended before the request was read has ended by itself.
+    see_ends();
     if (!verdict_) {
         Status &status = journal_.status();
         status.state = State::stopping;

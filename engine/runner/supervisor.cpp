@@ -74,7 +74,7 @@ void give_back_pages()
 }  // namespace
 
 Supervisor::Supervisor(const Setup &setup, Journal &journal, int folder)
-    : setup_(setup), journal_(journal), folder_(folder), report_(setup.object(), folder)
+    : setup_(setup), journal_(journal), folder_(folder), report_(std::in_place, setup.object(), folder)
 {
     const auto need = [&](Descriptor &out, int fd, const char *what) {
         out.reset(fd);
@@ -136,7 +136,7 @@ int Supervisor::run()
     // A stop may have been asked for before there was anybody to hear it.
     read_requests();
     for (;;) {
-        more_to_reap_ = reap();
+        see_ends();
         if (phase_ == Phase::running && leader_ == 0) start_next_step();
         if (phase_ != Phase::running && leader_ == 0 && tree_is_empty()) return last_word();
         advance();
@@ -148,10 +148,6 @@ int Supervisor::run()
 
 void Supervisor::start_next_step()
 {
-    if (next_step_ >= setup_.steps.size()) {
-        decide({State::complete, 0, 0, ""});
-        return;
-    }
     const size_t index = next_step_++;
     const StepSpec &spec = setup_.steps[index];
     Status &status = journal_.status();
@@ -213,6 +209,8 @@ void Supervisor::step_ended(int wait_status)
     leader_ = 0;
     step_due_ = {};
     if (!step_) return;
+    // What it reported right before is told of it, not of the next one.
+    hear_reports();
     const size_t index = *step_;
     step_.reset();
     Step &step = journal_.status().steps[index];
@@ -281,6 +279,14 @@ bool Supervisor::reap()
     return true;
 }
 
+void Supervisor::see_ends()
+{
+    hear_words();
+    more_to_reap_ = reap();
+    if (phase_ == Phase::running && leader_ == 0 && next_step_ >= setup_.steps.size() && !verdict_)
+        decide({State::complete, 0, 0, ""});
+}
+
 bool Supervisor::tree_is_empty() const
 {
     siginfo_t info{};
@@ -289,6 +295,11 @@ bool Supervisor::tree_is_empty() const
 }
 
 // ---------------------------------------------------------------------------------------------- progress
+
+void Supervisor::hear_reports()
+{
+    report_->drain([&](const Report &report) { heard(report); });
+}
 
 void Supervisor::heard(const Report &report)
 {
@@ -395,14 +406,14 @@ void Supervisor::sleep()
     // Only an ending build asks its group: while it runs, who is in it does not matter.
     const int events = phase_ == Phase::running ? -1 : group_events_.get();
     pollfd wait[4] = {{signals_.get(), POLLIN, 0},
-                      {report_.fd(), POLLIN, 0},
+                      {report_->fd(), POLLIN, 0},
                       {events, POLLPRI, 0},
                       {words_.get(), POLLIN, 0}};
     if (timeout < 0) give_back_pages();
     if (::poll(wait, 4, timeout) <= 0) return;
 
     if (wait[2].revents != 0) see_group_events();
-    if ((wait[1].revents & POLLIN) != 0) report_.drain([&](const Report &report) { heard(report); });
+    if ((wait[1].revents & POLLIN) != 0) hear_reports();
     bool look = false;
     signalfd_siginfo asked{};
     for (signalfd_siginfo signal; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;) {
@@ -411,11 +422,6 @@ void Supervisor::sleep()
     }
     // The first that is seen of a removal of the whole.
     if (look && is_being_removed()) look_due_ = Clock::now() + 100ms;
-    // What ended before the request was read has ended by itself.
-    hear_words();
-    more_to_reap_ = reap();
-    if (phase_ == Phase::running && leader_ == 0 && next_step_ >= setup_.steps.size() && !verdict_)
-        decide({State::complete, 0, 0, ""});
     if (look || asked.ssi_signo != 0) read_requests();
     if (asked.ssi_signo == 0 || !requests_.empty()) return;
     const std::string whose = setup_.signaller.empty() ? "" : setup_.signaller + ", by ";

@@ -57,6 +57,8 @@ private:
     void end_part(litbuild::State state);
     void close_steps();
     bool reap();
+    /// What has ended by now; after the last step the build is complete.
+    void see_ends();
     bool tree_is_empty() const;
     void see_group_events() const;
 
@@ -71,6 +73,7 @@ private:
     void kill_by_descent();
     void name_survivors();
     void time_limit_reached();
+    void hear_reports();
     void heard(const Report &report);
     void tell_progress();
 
@@ -88,7 +91,7 @@ private:
     int folder_;
     litbuild::linux_::Cgroup group_;
     litbuild::linux_::Descriptor log_, signals_, control_, group_events_;
-    ReportPipe report_;
+    std::optional<ReportPipe> report_;   ///< until the last word
 
     Phase phase_ = Phase::running;
     std::optional<Verdict> verdict_;

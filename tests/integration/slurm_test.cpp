@@ -535,8 +535,7 @@ BOOST_AUTO_TEST_CASE(a_controller_that_dies_during_launches)
             }
             const Build build = engine.build("contoso", std::stoll(slurp(own / "id")));
             Status status;
-            cluster.hurry();
-            eventually("its end", [&] { return !is_active((status = build.get_status()).state); }, 120s);
+            BOOST_REQUIRE(cluster.hurry_until([&] { return !is_active((status = build.get_status()).state); }, 120s));
             const size_t runs = runs_in(own);
             // What it was given in its last seconds, a controller that was killed forgets.
             const bool is_forgotten = status.state == State::lost && runs == 0 && cluster.of_job(build, "JobName") != "litbuild-" + uuid_of(build);

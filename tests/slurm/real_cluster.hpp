@@ -150,24 +150,32 @@ public:
         return found == std::string::npos ? "" : token.substr(found + 5, token.find('\n', found + 5) - found - 5);
     }
 
-    /// What waits for a time of Slurm's waits no more, and nodes that it took out are in again.
+    /// What waits for a time of Slurm's waits no more, what it holds is let go (after a failure of its own to launch a job, it
+    /// puts it back "requeued held"), and nodes that it took out are in again.
     void hurry() const
     {
         run("scontrol update NodeName=ALL State=RESUME; "
-            "for job in $(squeue -h -o %i); do scontrol update StartTime=now JobId=$job; done");
+            "for job in $(squeue -h -o %i); do scontrol release $job; scontrol update StartTime=now JobId=$job; done");
+    }
+    /// Hurries it until `ready`; each hurry is a new time to wait for. False: not within `limit`.
+    template <class Ready>
+    bool hurry_until(Ready ready, std::chrono::seconds limit) const
+    {
+        const auto end = Clock::now() + limit;
+        for (auto again = Clock::now(); !ready(); std::this_thread::sleep_for(100ms)) {
+            if (Clock::now() > end) return false;
+            if (Clock::now() < again) continue;
+            hurry();
+            again = Clock::now() + 8s;
+        }
+        return true;
     }
     void until_idle() const
     {
         // A controller that was killed may have forgotten that they were cancelled.
         run("scancel --partition=closed");
-        const auto end = Clock::now() + 90s;
-        // Each hurry is a new time to wait for.
-        for (auto again = Clock::now(); !run("squeue -h").empty(); std::this_thread::sleep_for(100ms)) {
-            if (Clock::now() > end) BOOST_FAIL("the queue does not become empty: " << run("squeue"));
-            if (Clock::now() < again) continue;
-            hurry();
-            again = Clock::now() + 8s;
-        }
+        if (!hurry_until([&] { return run("squeue -h").empty(); }, 120s))
+            BOOST_FAIL("the queue does not become empty: " << run("squeue"));
     }
 
     /// How this host's Slurm is reached: "library" or "rest".

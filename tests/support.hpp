@@ -101,6 +101,12 @@ inline std::vector<litbuild::linux_::Held> alive(const litbuild::Build &build)
     return litbuild::linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), runner_of(build));
 }
 
+/// Who has said that it is up may still have to fork or to end, and in the middle of exec shows no mark.
+inline void until_alive(const litbuild::Build &build, size_t count)
+{
+    eventually("the processes that it has", [&] { return alive(build).size() == count; });
+}
+
 /// On this host, wherever it runs (a container, a node's daemon): all of them, the runner among them.
 inline size_t count_alive(const litbuild::Build &build)
 {

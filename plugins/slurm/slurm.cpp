@@ -72,15 +72,14 @@ public:
         token.uuid = uuid;
         Stop stop{call, token, {}, plan};
         const Clock::time_point begin = Clock::now();
-        Clock::time_point trouble{};
+        Clock::time_point trouble{};   // since it was first seen
         for (auto time = 20ms;; time = std::min(time * 2, std::chrono::milliseconds(500))) {
-            const Clock::time_point asked = Clock::now();
             try {
                 if (advance(stop)) break;
                 trouble = {};
             } catch (const Error &e) {
                 if (e.code() == Code::corrupt || call.cancelled()) throw;
-                if (trouble == Clock::time_point{}) trouble = asked;
+                if (trouble == Clock::time_point{}) trouble = Clock::now();
                 // Its runner hears of the request through the folder and needs no controller; whether it does, its status tells.
                 if (call.expired() || Clock::now() - trouble >= patience_with_controller) {
                     host_.log(LB_LOG_WARNING, e.what());

@@ -82,12 +82,12 @@ BOOST_DATA_TEST_CASE(the_daemon_dies, data::make(std::vector<std::string>{"docke
     const pid_t runner = runner_here(goes_on);
     BOOST_REQUIRE(runner > 0);
     ::kill(runner, SIGSTOP);
-    result = goes_on.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 1s}}}, Call::within(4s));
+    result = goes_on.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 1s}}}, Call::within(15s));
     BOOST_TEST((result.outcome == StopResult::Outcome::requested), result.message);
     BOOST_TEST(count_alive(goes_on) > 0u);
     BOOST_TEST(name(goes_on.get_status().state) == "running");
     engine.begin();
-    result = goes_on.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 1s}}}, Call::within(60s));
+    result = goes_on.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 10s}}}, Call::within(60s));
     BOOST_TEST((result.outcome == StopResult::Outcome::stopped), result.message);
     BOOST_TEST(count_alive(goes_on) == 0u);
 

@@ -191,7 +191,7 @@ ON_EACH_ENGINE(a_runner_that_does_not_answer_is_ended_by_the_engine)
         if (linux_::command_of(held.pid).find("litbuild-runner") != std::string::npos) runner = held.pid;
     BOOST_REQUIRE(runner > 0);
     BOOST_REQUIRE(::kill(runner, SIGSTOP) == 0);
-    const StopResult result = build.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 1s}}});
+    const StopResult result = build.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 10s}}});
     BOOST_TEST((result.outcome == StopResult::Outcome::stopped), result.message);
     BOOST_TEST(result.report.killed >= 2u);
     BOOST_TEST(count_alive(build) == 0u);
@@ -443,7 +443,8 @@ ON_EACH_ENGINE(strays_are_told)
         Room room(engine, {{"remove", "on success"}});
         const Engine litbuild = room.open();
         // It outlives its launch, which removes what has ended.
-        const Build build = litbuild.launch("strays", shell("sleep 2"));
+        const Build build = litbuild.launch("strays", shell("until [ -e go ]; do sleep 0.1; done"));
+        spill(build.path() / "go", "");
         until_ended(build, room);
         const std::string what = "strays/1: its container " + box(build, room) + " is left, ended with exit code 0; ";
         BOOST_TEST(told(litbuild) == "repairable " + what + "remove it\n");

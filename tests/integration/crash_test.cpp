@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(a_build_whose_launcher_was_killed_is_stopped_by_another)
     const Build build = engine.build("contoso", 1);
     until_file(build.path() / "up");
     launcher.kill();
-    BOOST_TEST(alive(build).size() == 3u);
+    until_alive(build, 3);
     BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
     BOOST_TEST(alive(build).empty());
 }
@@ -94,6 +94,7 @@ BOOST_AUTO_TEST_CASE(a_build_whose_runner_was_killed_is_lost_with_evidence_and_c
         const Engine engine(config);
         const Build build = engine.launch("contoso", shell("trap '' TERM; sleep 600 & setsid sleep 600 & touch up; wait; sleep 600"));
         until_file(build.path() / "up");
+        until_alive(build, 3);
         ::kill(runner_of(build), SIGKILL);
         eventually("lost", [&] { return build.get_status().state == State::lost; });
         const Status status = build.get_status();
@@ -138,7 +139,7 @@ BOOST_AUTO_TEST_CASE(a_token_of_another_boot_is_never_signalled)
     BOOST_TEST(name(build.get_status().state) == "lost");
     BOOST_TEST(build.get_status().error.find("has restarted since") != std::string::npos);
     // To this token its processes are somebody else's.
-    BOOST_TEST(alive(build).size() == 1u);
+    until_alive(build, 1);
     spill(build.path() / ".control/token", real);
     build.stop({.grace = 0ms});
     BOOST_TEST(alive(build).empty());

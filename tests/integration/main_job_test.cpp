@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(stop_ends_every_subprocess)
     // One that ignores TERM, one in a session of its own, one that lost its parent.
     const Build build = launch("trap '' TERM; setsid sleep 600 & (setsid sh -c 'trap \"\" TERM; touch up; sleep 600' &); sleep 600");
     until_file(build.path() / "up");
-    BOOST_TEST(alive(build).size() >= 4u);
+    until_alive(build, 5);
     const StopResult result = build.stop({.grace = 200ms, .by = "tester", .reason = "enough"});
     BOOST_TEST(result.message == "Build id 1 has been stopped");
     BOOST_TEST(alive(build).empty());

@@ -533,7 +533,7 @@ BOOST_AUTO_TEST_CASE(who_moves_a_build_is_waited_for_and_not_for_ever)
     const BuildName build = f.furnished();
     fs::create_directories(f.logs / ".ops");
     const auto held = f.faults->inner.lock(Call(), folder::Path() / "contoso" / "logs" / ".ops" / "1");
-    BOOST_TEST(failure([&] { f.store.archive(Call::within(std::chrono::milliseconds(60)), build); }) ==
+    BOOST_TEST(failure([&] { f.store.archive(Call::within(std::chrono::seconds(3)), build); }) ==
                "timeout; contoso/1: is being moved by others; waiting for them was too long");
     BOOST_TEST(f.all() == "1");
 }

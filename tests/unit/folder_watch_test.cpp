@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE(a_watch_ends)
     QuietStore f(1000);
     int told = 0;
     // A file server has to be asked first.
-    const std::chrono::milliseconds enough(is_mounted() ? 5000 : 30);
+    const std::chrono::milliseconds enough(is_mounted() ? 5000 : 2000);
     f.store.watch(Call::within(enough), "contoso", [&](const Change &) { return ++told > 0; });
     BOOST_TEST(told == 1);
     Canceller canceller;

@@ -149,7 +149,7 @@ struct BuildFolder : TempFolder {
     }
     State state() { return status().state; }
     /// "queued:LENGTH ...": the events behind `cursor`.
-    std::string polled(uint64_t cursor = 0, Call call = Call::within(milliseconds(30)))
+    std::string polled(uint64_t cursor = 0, Call call = Call::within(milliseconds(500)))
     {
         std::string out;
         source.poll(call, build, cursor, [&](const Event &event) {

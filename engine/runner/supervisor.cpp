@@ -211,6 +211,7 @@ void Supervisor::step_ended(int wait_status)
     if (!step_) return;
     // What it reported right before is told of it, not of the next one.
     hear_reports();
+    if (progress_pending_) tell_progress();
     const size_t index = *step_;
     step_.reset();
     Step &step = journal_.status().steps[index];

@@ -293,11 +293,6 @@ std::optional<Job> Cluster::glance(const Call &call, uint64_t id)
 
 bool Cluster::send(const Call &call, uint64_t id, Signal signal)
 {
-    const auto forget = [&] {
-        const std::lock_guard guard(mutex_);
-        seen_.clear();
-        ++changes_;
-    };
     bool is_done = false;
     try {
         (void)ask(call, Verb::remove, "/job/" + std::to_string(id) + (signal == Signal::look ? "?signal=TERM" : "?signal=KILL"));
@@ -305,9 +300,15 @@ bool Cluster::send(const Call &call, uint64_t id, Signal signal)
     } catch (const NoSuchJob &) {
     } catch (const AlreadyDone &) {
     }
-    // What was seen before is not so any more.
-    forget();
+    forget_seen();
     return is_done;
+}
+
+void Cluster::forget_seen()
+{
+    const std::lock_guard guard(mutex_);
+    seen_.clear();
+    ++changes_;
 }
 
 bool Cluster::is_cut_off(const Call &call, const std::string &node) const

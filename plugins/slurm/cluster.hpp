@@ -66,6 +66,8 @@ public:
     std::vector<Job> named(const litbuild::Call &call, const std::string &name) const;
     /// Signal::look: its runner looks for requests. Signal::kill: it is cancelled, and all of it ended. False: it has ended.
     bool send(const litbuild::Call &call, uint64_t id, Signal signal);
+    /// What glance() has seen is not so any more.
+    void forget_seen();
     /// A node that is down, or does not answer: what Slurm says has ended there may live on.
     bool is_cut_off(const litbuild::Call &call, const std::string &node) const;
     /// Of the controller that answers; empty: it has told of no job yet.

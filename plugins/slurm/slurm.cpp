@@ -90,6 +90,8 @@ public:
             if (call.cancelled()) throw Error(Code::cancelled, "job of " + uuid + ": cancelled; the request stands");
             pause(call.expired() ? Call::within(time) : call, time);
         }
+        // Who looks after this must not be told what was seen before the end.
+        cluster_.forget_seen();
         stop.report.took = Clock::now() - begin;
         return std::move(stop.report);
     }

@@ -186,9 +186,7 @@ ON_EACH_ENGINE(a_runner_that_does_not_answer_is_ended_by_the_engine)
     const Build build = litbuild.launch("contoso", shell("touch up; sleep 1000"));
     until_file(build.path() / "up");
     // Stopped by a signal from outside, the runner can do nothing at all.
-    pid_t runner = 0;
-    for (const linux_::Held &held : linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0))
-        if (linux_::command_of(held.pid).find("litbuild-runner") != std::string::npos) runner = held.pid;
+    const pid_t runner = runner_here(build);
     BOOST_REQUIRE(runner > 0);
     BOOST_REQUIRE(::kill(runner, SIGSTOP) == 0);
     const StopResult result = build.stop({.plan = StopPlan{{SIGTERM, 100ms}, {SIGKILL, 10s}}});

@@ -210,8 +210,9 @@ BOOST_AUTO_TEST_CASE(scancel_is_the_guarantee)
     const Build build = engine.launch("contoso", shell("(setsid sh -c 'trap \"\" TERM; sleep 500; sleep 500' &); sleep 500"));
     until_running(build);
     eventually("its processes", [&] { return count_alive(build) >= 4; });
-    for (const linux_::Held &each : linux_::marked_with("LITBUILD_UUID=" + uuid_of(build), 0))
-        if (slurp("/proc/" + std::to_string(each.pid) + "/comm") == "litbuild-runner\n") ::kill(each.pid, SIGSTOP);
+    const pid_t runner = runner_here(build);
+    BOOST_REQUIRE(runner > 0);
+    ::kill(runner, SIGSTOP);
     StopOptions options;
     options.plan = StopPlan{{SIGTERM, 1s}, {SIGKILL, 1s}};
     const StopResult result = build.stop(options);

@@ -18,6 +18,18 @@ Place other(Place place) noexcept { return place == Place::live ? Place::archive
 
 const char *done_to(Place to) noexcept { return to == Place::archive ? ": is archived" : ": is restored"; }
 
+// What went away while it was read is a difference like any other.
+template <class Step>
+bool unless_stale(const Step &step)
+{
+    try {
+        return step();
+    } catch (const Error &error) {
+        if (error.os_errno() != ESTALE) throw;
+        return false;
+    }
+}
+
 }  // namespace
 
 Entry FolderStore::archive(const Call &call, const BuildName &build) { return move(call, build, Place::archive); }
@@ -359,7 +371,11 @@ void FolderStore::Moving::begin(Place to)
 void FolderStore::Moving::copy()
 {
     const Paths at = paths(*journal_);
-    const uint64_t total = fs_.measure(call_, at.source).bytes;
+    uint64_t total = 0;   // 0: no progress is told
+    (void)unless_stale([&] {
+        total = fs_.measure(call_, at.source).bytes;
+        return true;
+    });
     uint64_t twice = 0;   // each byte is written and compared
     const Told told = [&](uint64_t bytes) {
         twice += bytes;
@@ -369,8 +385,12 @@ void FolderStore::Moving::copy()
     for (int i = 0; i < copies; ++i) {
         // Who edits tags without a pause is kept waiting in the end.
         if (i + 2 == copies) tags_ = hold_tags(at.source);
-        fs_.copy_tree(call_, at.source, at.copy, told);
-        if (fs_.same_tree(call_, at.source, at.copy, Compare::all, told)) return;
+        if (i > 0) require_lock();
+        const bool is_copied = unless_stale([&] {
+            fs_.copy_tree(call_, at.source, at.copy, told);
+            return fs_.same_tree(call_, at.source, at.copy, Compare::all, told);
+        });
+        if (is_copied) return;
         // A file that was changed without a trace in its times is copied again only where it is not there.
         if (i + 2 == copies) fs_.remove_tree(call_, at.copy);
     }
@@ -382,7 +402,10 @@ void FolderStore::Moving::publish()
     const Paths at = paths(*journal_);
     const Told nobody = [](uint64_t) {};
     if (!tags_) tags_ = hold_tags(at.source);
-    for (int i = 0; !fs_.same_tree(call_, at.source, at.copy, Compare::attributes, nobody); ++i) {
+    const auto is_copied = [&] {
+        return unless_stale([&] { return fs_.same_tree(call_, at.source, at.copy, Compare::attributes, nobody); });
+    };
+    for (int i = 0; !is_copied(); ++i) {
         if (i == copies) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
         fs_.copy_tree(call_, at.source, at.copy, nobody);
     }

@@ -20,8 +20,8 @@ namespace {
 
 constexpr int64_t second_ns = 1'000'000'000;
 constexpr uint32_t listing_size = 512 * 1024;
-// So often the reading of a folder begins anew, where it changed under the reader and the server has lost the place.
-constexpr int listings = 20;
+// So often a folder is asked again that changed under the reader.
+constexpr int most_tries = 20;
 constexpr int unanswered = -1;
 
 int errno_of(int status) noexcept
@@ -198,13 +198,17 @@ std::string Client::root()
     return connection_->root();
 }
 
-Attributes Client::attributes(const std::string &handle)
+int Client::ask_attributes(const std::string &handle, Attributes &out)
 {
     GETATTR3args args{handle_of(handle)};
-    Attributes out;
-    const int number = request<GETATTR3res>(Again::yes, &::rpc_nfs3_getattr_async, args,
+    return request<GETATTR3res>(Again::yes, &::rpc_nfs3_getattr_async, args,
         [&](const GETATTR3res &result) { out = attributes_of(result.GETATTR3res_u.resok.obj_attributes); });
-    if (number != 0) throw Refusal{number};
+}
+
+Attributes Client::attributes(const std::string &handle)
+{
+    Attributes out;
+    if (const int number = ask_attributes(handle, out); number != 0) throw Refusal{number};
     return out;
 }
 
@@ -212,18 +216,22 @@ std::optional<Node> Client::lookup(const std::string &folder, std::string_view n
 {
     Where where(folder, name);
     LOOKUP3args args{where.args()};
-    Node out;
-    bool with_attributes = false;
-    const int number = request<LOOKUP3res>(Again::yes, &::rpc_nfs3_lookup_async, args, [&](const LOOKUP3res &result) {
-        const LOOKUP3resok &found = result.LOOKUP3res_u.resok;
-        out.handle = handle_of(found.object);
-        with_attributes = found.obj_attributes.attributes_follow != 0;
-        if (with_attributes) out.is = attributes_of(found.obj_attributes.post_op_attr_u.attributes);
-    });
-    if (number == ENOENT || number == ENOTDIR) return std::nullopt;
-    if (number != 0) throw Refusal{number};
-    if (!with_attributes) out.is = attributes(out.handle);
-    return out;
+    for (int tries = 1;; ++tries) {
+        Node out;
+        bool with_attributes = false;
+        int number = request<LOOKUP3res>(Again::yes, &::rpc_nfs3_lookup_async, args, [&](const LOOKUP3res &result) {
+            const LOOKUP3resok &found = result.LOOKUP3res_u.resok;
+            out.handle = handle_of(found.object);
+            with_attributes = found.obj_attributes.attributes_follow != 0;
+            if (with_attributes) out.is = attributes_of(found.obj_attributes.post_op_attr_u.attributes);
+        });
+        if (number == ENOENT || number == ENOTDIR) return std::nullopt;
+        if (number == 0 && !with_attributes) number = ask_attributes(out.handle, out.is);
+        if (number == 0) return out;
+        // Something else has taken its place meanwhile; if it is the folder that is gone, the folder tells.
+        if (number != ESTALE || tries == most_tries) throw Refusal{number};
+        (void)attributes(folder);
+    }
 }
 
 std::vector<Item> Client::list(const std::string &folder)
@@ -256,10 +264,12 @@ std::vector<Item> Client::list(const std::string &folder)
         };
         const int number = request<READDIRPLUS3res>(Again::yes, &::rpc_nfs3_readdirplus_async, args, take);
         if (number == 0) continue;
-        // The place where the reading stood is gone; or an entry went while the server read it (RFC 1813 knows no NOENT for a
-        // folder, nfs-ganesha answers so).
-        const bool again = number == ENOENT || (args.cookie != 0 && (number == EIO || number == EINVAL));
-        if (!again || ++restarts == listings) throw Refusal{number};
+        // The place where the reading stood is gone; or an entry went while the server read it: nfs-ganesha answers with what it
+        // met at the entry. Whether it is the folder that is gone, the folder tells.
+        if (number == ESTALE) (void)attributes(folder);
+        const bool again = number == ENOENT || number == ESTALE || (args.cookie != 0 && (number == EIO || number == EINVAL));
+        if (!again || ++restarts == most_tries) throw Refusal{number};
+        folder::pause(limits(), std::min(milliseconds(1 << std::min(restarts, 10)), milliseconds(100)));
         args.cookie = 0;
         std::memset(args.cookieverf, 0, sizeof args.cookieverf);
         items.clear();

@@ -108,6 +108,7 @@ private:
     int change(Function function, Args &args);
     template <class Result, class Args, class Function>
     int remove(Function function, Args &args, const Node &what, const std::string &folder, std::string_view name);
+    int ask_attributes(const std::string &handle, Attributes &out);
     bool is_at(const Node &what, const std::string &folder, std::string_view name);
 
     Call limits() const;

@@ -406,6 +406,39 @@ BOOST_AUTO_TEST_CASE(edits_of_one_file_exclude_each_other)
     BOOST_TEST(dotted(root.logs() / "1") == ".control build.json events.jsonl tags");
 }
 
+// A server that meets an entry which has gone while it reads the folder tells that as a fault of the folder.
+BOOST_AUTO_TEST_CASE(a_folder_in_which_files_come_and_go_is_listed)
+{
+    if (!can_serve("a_folder_in_which_files_come_and_go_is_listed")) return;
+    constexpr int files = 60;
+    Room room;
+    Room::Root root = room.root();
+    const folder::Path busy = folder::Path() / "busy";
+    fs::create_directories(root.path / "busy");
+    for (int i = 0; i < files; ++i) spill(root.path / "busy" / std::to_string(i), "x");
+    BOOST_TEST(in_processes(3, [&](int number) {
+        const auto own = way_in(room, root.path, number == 2, nfs::default_lease);
+        for (int round = 0; round < (is_full() ? 3000 : 300); ++round) {
+            if (number == 0) {
+                int seen = 0;
+                own->read_dir(Call::within(seconds(60)), busy, [&](std::string_view name, folder::Kind) {
+                    seen += name.find_first_not_of("0123456789") == name.npos ? 1 : 0;
+                    return true;
+                });
+                expect(seen >= files - 2 && seen <= files, "seen: " + std::to_string(seen));
+                continue;
+            }
+            const folder::Path file = busy / std::to_string((round * 2 + number) % files);
+            own->replace_file(Call::within(seconds(60)), file, std::to_string(round), folder::Durable::no);
+        }
+    }) == 0);
+    nfs::Options options;
+    options.address = nfs::parse_address(room.ganesha.url(root.path));
+    nfs::NfsFs after(options);
+    fs::remove_all(root.path / "busy");
+    BOOST_TEST(!after.read_dir(Call(), busy, [](std::string_view, folder::Kind) { return true; }));
+}
+
 // What the server refuses is told as what it is.
 BOOST_AUTO_TEST_CASE(refusals_are_told)
 {

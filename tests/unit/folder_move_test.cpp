@@ -396,6 +396,27 @@ BOOST_AUTO_TEST_CASE(what_is_changed_meanwhile_travels_too)
     BOOST_TEST(f.left_overs() == "");
 }
 
+// A file server may know of what was to be read only that it has gone.
+BOOST_AUTO_TEST_CASE(what_goes_while_it_is_read_is_copied_again)
+{
+    TwoDisks f;
+    const BuildName build = f.furnished();
+    int copies = 0;
+    f.faults->on_copied = [&] {
+        if (++copies == 1) throw Error(Code::unavailable, "a folder: changes while it is read", ESTALE);
+    };
+    f.store.archive(Call(), build);
+    BOOST_TEST(copies == 2);
+    BOOST_TEST(f.all() == "a1");
+    BOOST_TEST(f.left_overs() == "");
+    f.store.restore(Call(), build);
+    f.faults->on_copied = [&] { throw Error(Code::unavailable, "a folder: changes while it is read", ESTALE); };
+    BOOST_TEST(failure([&] { f.store.archive(Call(), build); }) ==
+               "unavailable; contoso/1: changes while it is moved; try again");
+    BOOST_TEST(f.all() == "1");
+    BOOST_TEST(f.left_overs() == "");
+}
+
 BOOST_AUTO_TEST_CASE(what_never_rests_is_not_moved)
 {
     TwoDisks f;

@@ -7,9 +7,7 @@
 
 #include <boost/json.hpp>
 
-#include <litbuild/linux/proc.hpp>
-
-#include <service/claim.hpp>
+#include <litbuild/linux/claim.hpp>
 
 #include "policy.hpp"
 
@@ -268,7 +266,7 @@ private:
     /// Something went wrong behind the start. Returns where the runner is at work after all; else sees to it that it never is.
     void settle(const Error &why)
     {
-        if (service::claim(spec_.folder, to_string(spec_.build), "the launch was given up") != service::Claim::runners) {
+        if (litbuild::linux_::claim(spec_.folder, to_string(spec_.build), "the launch was given up") != litbuild::linux_::Claim::runners) {
             forget(token_.id);
             throw Error(why.code(), why.what(), why.os_errno());
         }

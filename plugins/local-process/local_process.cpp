@@ -26,6 +26,8 @@ using linux_::Held;
 namespace {
 
 constexpr const char *self = "local-process";
+// Exec takes this long only where the disk of the program does not answer.
+constexpr std::chrono::seconds exec_patience(1);
 
 boost::json::object parse_object(std::string_view text, const std::string &what)
 {
@@ -103,8 +105,7 @@ public:
         token.cgroup_inode = containment.kill_group_inode;
         token.groups = containment.groups;
         try {
-            token = Token::parse(token.text() +
-                                 spawn_runner(call, object, spec.command, environment_for(spec, containment, token, isolated)));
+            token = Token::parse(token.text() + spawn_runner(call, spec, environment_for(spec, containment, token, isolated)));
         } catch (...) {
             Containers::remove(containment.groups);
             throw;
@@ -115,14 +116,14 @@ public:
     Probe probe(const Call &, const std::string &text) override
     {
         const Token token = Token::parse(text);
-        return with_left_overs(token, look(token));
+        return with_left_overs(token, look(token), std::chrono::milliseconds(20));
     }
 
     Probe wait(const Call &call, const std::string &text) override
     {
         const Token token = Token::parse(text);
         if (const Descriptor runner = hold_runner(token)) wait_for_end(call, runner, "runner of " + token.uuid);
-        return is_group_gone(token) ? look(token) : with_left_overs(token, look(token));
+        return is_group_gone(token) ? look(token) : with_left_overs(token, look(token), exec_patience);
     }
 
     StopReport stop(const Call &call, const std::string &text, const std::string &uuid,
@@ -265,7 +266,8 @@ private:
     }
 
     /// Every living process of the build but the runner: by group, by mark, and by descent where the runner is held.
-    static std::vector<Held> living(const Token &token, const Descriptor &runner)
+    static std::vector<Held> living(const Token &token, const Descriptor &runner,
+                                    std::chrono::milliseconds patience = exec_patience)
     {
         std::vector<Held> out = linux_::members_of(group_of(token));
         const auto add = [&](std::vector<Held> more) {
@@ -279,12 +281,12 @@ private:
             std::vector<Held> below = linux_::descendants_of(token.pid, [](const Held &) {});
             if (!linux_::has_ended(runner)) add(std::move(below));
         }
-        add(linux_::marked_with("LITBUILD_UUID=" + token.uuid, token.pid));
+        add(linux_::marked_with("LITBUILD_UUID=" + token.uuid, token.pid, patience));
         return out;
     }
 
-    /// As living(), where "nobody" is what is hoped for: a process in the middle of exec shows no environment, so it is asked
-    /// again before it is believed.
+    /// As living(), where "nobody" is what is hoped for: a process may have forked behind the look that found its parent ended,
+    /// so it is asked again before it is believed.
     static std::vector<Held> living_for_certain(const Token &token, const Descriptor &runner)
     {
         std::vector<Held> out = living(token, runner);
@@ -318,10 +320,10 @@ private:
         return out;
     }
 
-    Probe with_left_overs(const Token &token, Probe out) const
+    Probe with_left_overs(const Token &token, Probe out, std::chrono::milliseconds patience) const
     {
         if (out.life != Life::gone || !is_here(token)) return out;
-        out.left_overs = living(token, Descriptor()).size();
+        out.left_overs = living(token, Descriptor(), patience).size();
         if (out.left_overs > 0) out.evidence += "; " + std::to_string(out.left_overs) + " of its processes live on";
         return out;
     }
@@ -346,13 +348,15 @@ private:
                                                            plan.back().grace, std::chrono::seconds(1)));
         std::set<pid_t> killed;
         std::vector<Held> left;
-        for (auto pause = std::chrono::milliseconds(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
+        auto pause = std::chrono::milliseconds(1);
+        for (bool is_last = false;; is_last = limit.expired() || call.cancelled()) {
             left = living_for_certain(token, runner);
+            if (left.empty() || is_last) break;
             for (const Held &held : left)
                 if (linux_::send(held, SIGKILL)) killed.insert(held.pid);
             if (group) group.kill();
-            if (left.empty() || limit.expired() || call.cancelled()) break;
             pause_for(pause);
+            pause = std::min(pause * 2, std::chrono::milliseconds(50));
         }
         report.killed = killed.size();
         if (left.empty()) {
@@ -394,32 +398,32 @@ private:
         if (!token.cgroup.empty() || token.adopter == 0) return;
         // An adopter that is gone has left them to its own, at last to init.
         const pid_t adopter = linux_::hold(token.adopter, token.adopter_start) ? token.adopter : 1;
-        const auto may_be_ours = [&](pid_t pid) {
+        enum class Ours { no, yes, not_told, passing };
+        const auto look_at = [&](pid_t pid) {
             const Descriptor held = linux_::open_pidfd(pid);
+            const linux_::Mark mark = linux_::mark_of(pid, "LITBUILD_UUID=");
+            const uint64_t surroundings = linux_::surroundings_of(pid);
             const auto stat = linux_::stat_of(pid);
-            if (!held || linux_::has_ended(held) || !stat || stat->start < token.start) return false;
+            if (!held || linux_::has_ended(held) || !stat || stat->start < token.start) return Ours::no;
             // Sessions cannot be joined: what is in one that is older than the runner is none of its tree.
             const auto session = linux_::stat_of(stat->session);
-            return !(session && session->start < token.start) && linux_::user_of(pid) == token.user &&
-                   linux_::surroundings_of(pid) == token.surroundings && !linux_::has_environment(pid, "LITBUILD_UUID=");
+            if ((session && session->start < token.start) || linux_::user_of(pid) != token.user) return Ours::no;
+            // On its way out a process shows neither mark nor surroundings, in the middle of exec no mark.
+            if (mark == linux_::Mark::hidden || (stat->is_ending() && !stat->is_dead())) return Ours::passing;
+            if (mark == linux_::Mark::there)
+                return linux_::has_environment(pid, "LITBUILD_UUID=" + token.uuid) ? Ours::yes : Ours::no;
+            return surroundings == token.surroundings ? Ours::not_told : Ours::no;
         };
-        // On its way out a process shows neither mark nor surroundings; that does not last, so it is waited for.
-        const auto is_on_its_way_out = [&](pid_t pid) {
-            const auto stat = linux_::stat_of(pid);
-            return stat && stat->is_ending() && !stat->is_dead() && stat->start >= token.start && linux_::user_of(pid) == token.user;
-        };
-        for (const Call limit = call.at_most(std::chrono::seconds(2)); !limit.expired() && !limit.cancelled();) {
-            const std::vector<pid_t> all = linux_::children_of(adopter);
-            if (std::none_of(all.begin(), all.end(), is_on_its_way_out)) break;
-            pause_for(std::chrono::milliseconds(5));
-        }
+        const Call limit = call.at_most(std::chrono::seconds(2));
         for (const pid_t pid : linux_::children_of(adopter)) {
-            if (!may_be_ours(pid)) continue;
-            // In the middle of exec a process shows no environment.
-            pause_for(std::chrono::milliseconds(10));
-            if (!may_be_ours(pid)) continue;
+            Ours ours = look_at(pid);
+            for (; ours == Ours::passing && !limit.expired() && !limit.cancelled(); ours = look_at(pid))
+                pause_for(std::chrono::milliseconds(5));
+            const bool is_stranger = ours == Ours::passing && linux_::surroundings_of(pid) != token.surroundings;
+            if (ours == Ours::no || is_stranger) continue;
             report.survivors.push_back(describe(pid));
-            report.survivors.back().doubt = "whether it is of the build only the runner could tell, and that was killed";
+            if (ours != Ours::yes)
+                report.survivors.back().doubt = "whether it is of the build only the runner could tell, and that was killed";
         }
         if (!report.survivors.empty()) report.outcome = StopOutcome::incomplete;
     }

@@ -6,13 +6,16 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include <litbuild/linux/descriptor.hpp>
+#include <litbuild/linux/claim.hpp>
 
 namespace local_process {
 
 using litbuild::Call;
 using litbuild::Code;
 using litbuild::Error;
+using litbuild::LaunchSpec;
+using litbuild::linux_::Claim;
+using litbuild::linux_::claim;
 using litbuild::linux_::Descriptor;
 
 namespace {
@@ -87,9 +90,10 @@ std::string listen(const Call &call, const std::string &object, const Descriptor
 
 }  // namespace
 
-std::string spawn_runner(const Call &call, const std::string &object, const std::vector<std::string> &command,
-                     const std::vector<std::string> &environment)
+std::string spawn_runner(const Call &call, const LaunchSpec &spec, const std::vector<std::string> &environment)
 {
+    const std::string object = to_string(spec.build);
+    const std::vector<std::string> &command = spec.command;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw litbuild::os_error(object, "make a pipe", errno);
     const Descriptor reader(ends[0]);
@@ -116,10 +120,12 @@ std::string spawn_runner(const Call &call, const std::string &object, const std:
     std::string word;
     try {
         word = listen(call, object, reader);
-    } catch (...) {
-        // The child that we know ends by itself; the runner it left is found by its token.
+    } catch (const std::exception &) {
+        // The child that we know ends by itself.
         ::waitpid(child, nullptr, WNOHANG);
-        throw;
+        if (claim(spec.folder, object, "the launch was given up") != Claim::runners) throw;
+        // It has begun, and its token comes at once.
+        word = listen(Call::within(std::chrono::seconds(5)), object, reader);
     }
     // Only this child, by its number; where the host reaps everything, there is nothing left to wait for.
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {

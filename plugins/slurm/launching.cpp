@@ -7,9 +7,8 @@
 
 #include <boost/json.hpp>
 
-#include <litbuild/linux/descriptor.hpp>
+#include <litbuild/linux/claim.hpp>
 
-#include <service/claim.hpp>
 #include <service/pause.hpp>
 
 namespace slurm {
@@ -208,7 +207,7 @@ private:
     {
         try {
             const std::string object = to_string(spec_.build);
-            if (service::claim(spec_.folder, object, "the launch was given up") == service::Claim::runners) return;
+            if (litbuild::linux_::claim(spec_.folder, object, "the launch was given up") == litbuild::linux_::Claim::runners) return;
         } catch (const Error &) {
             // Then it may run, and its token stays.
             throw Error(why.code(), why.what(), why.os_errno());

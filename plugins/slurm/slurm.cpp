@@ -1,8 +1,8 @@
 // The plugin slurm: each build as a job of a Slurm cluster. See README.md.
 #include <litbuild/export.hpp>
+#include <litbuild/linux/claim.hpp>
 #include <litbuild/version.hpp>
 
-#include <service/claim.hpp>
 #include <service/pause.hpp>
 
 #include "launching.hpp"
@@ -218,7 +218,7 @@ private:
     {
         if (token.folder.empty()) return false;
         try {
-            return service::claim(token.folder, token.uuid, why) != service::Claim::runners;
+            return linux_::claim(token.folder, token.uuid, why) != linux_::Claim::runners;
         } catch (const Error &) {
             return false;
         }

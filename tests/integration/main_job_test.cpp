@@ -287,6 +287,37 @@ BOOST_AUTO_TEST_CASE(stop_called_by_many_at_once_gives_all_the_same_answer)
     BOOST_TEST(alive(build).empty());
 }
 
+// Whoever has the right to run the build when the launch is given up, has it for ever.
+BOOST_AUTO_TEST_CASE(a_launch_that_comes_late_never_runs)
+{
+    const std::string real = std::string(std::getenv("LITBUILD_BIN_DIR")) + "/litbuild-runner";
+    const auto engine_with = [&](const std::string &script) {
+        const fs::path program = root.path() / "runner";
+        spill(program, "#!/bin/sh\n" + script);
+        ::chmod(program.c_str(), 0755);
+        return Engine({.root = root.path(), .runner = program});
+    };
+    const fs::path seen = root.path() / "seen";
+    const std::string job = shell("touch " + seen.string());
+    {
+        const Engine slow = engine_with("sleep 1\n" + real + " \"$@\"\ntouch " + (root.path() / "over").string() + "\n");
+        BOOST_CHECK_EXCEPTION(slow.launch("contoso", job, Call::within(200ms)), Error, [](const Error &e) {
+            return e.code() == Code::timeout && std::string(e.what()).starts_with("contoso/1: could not be started: ");
+        });
+        BOOST_TEST(name(slow.build("contoso", 1).get_status().state) == "error");
+        eventually("the late runner", [&] { return fs::exists(root.path() / "over"); });
+        BOOST_TEST(!fs::exists(seen));
+        BOOST_TEST(name(slow.build("contoso", 1).get_status().state) == "error");
+    }
+    // One that has begun is waited for, though its word is late.
+    const fs::path word = root.path() / "word";
+    const Engine late = engine_with("LITBUILD_RUNNER_LAUNCHER=$$ " + real + " \"$@\" 3> " + word.string() + "\nsleep 1\ncat " +
+                                    word.string() + " >&3\n");
+    const Build build = late.launch("contoso", job, Call::within(500ms));
+    BOOST_TEST(name(build.wait().state) == "complete");
+    BOOST_TEST(fs::exists(seen));
+}
+
 BOOST_AUTO_TEST_CASE(an_existing_tree_is_adopted)
 {
     spill(root.path() / "contoso/logs/19/asset.bin", "x");

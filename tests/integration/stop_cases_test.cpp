@@ -9,6 +9,8 @@
 #include <linux/seccomp.h>
 #include <sys/resource.h>
 
+#include <random>
+
 using namespace stop_cases;
 
 BOOST_TEST_GLOBAL_FIXTURE(Stage);
@@ -543,6 +545,16 @@ BOOST_AUTO_TEST_CASE(case_29_runner_killed)
     play("29 runner killed, running", [](Room &room) {
         const Build build = room.shell("trap '' TERM; setsid sleep 600 & touch up; sleep 600");
         room.until(build);
+        ::kill(runner_of(build), SIGKILL);
+        const StopResult result = build.stop(room.options());
+        room.nobody(build);
+        room.expect_answer(build, result);
+    });
+    play("29 runner killed, in exec", [](Room &room) {
+        const Build build = room.launch({Room::helper("execs")});
+        room.until(build);
+        // At any moment of it.
+        std::this_thread::sleep_for(std::chrono::milliseconds(std::random_device()() % 200));
         ::kill(runner_of(build), SIGKILL);
         const StopResult result = build.stop(room.options());
         room.nobody(build);

@@ -74,10 +74,14 @@ struct ProcStat {
     uint64_t user_ticks = 0;
     uint64_t system_ticks = 0;
     uint64_t start = 0;   ///< clock ticks since boot
+    /// Where in its memory the environment stands. Both 0: nowhere yet, it is in the middle of exec; or it has no memory, or
+    /// the reader may not know.
+    uint64_t environment_begin = 0, environment_end = 0;
 
     bool is_dead() const { return state == 'Z' || state == 'X'; }
     /// It runs no more of its program: it is dead, or about to be (PF_EXITING).
     bool is_ending() const { return is_dead() || (flags & 4) != 0; }
+    bool is_kernel_thread() const { return (flags & 0x200000) != 0; }   // PF_KTHREAD
 };
 
 inline std::optional<ProcStat> parse_stat(std::string_view text)
@@ -89,7 +93,7 @@ inline std::optional<ProcStat> parse_stat(std::string_view text)
     out.name = std::string(text.substr(open + 1, close - open - 1));
     size_t at = close + 1;
     int field = 2;
-    while (at < text.size() && field < 22) {
+    while (at < text.size() && field < 51) {
         while (at < text.size() && text[at] == ' ') ++at;
         const size_t end = std::min(text.find(' ', at), text.size());
         const std::string_view word = text.substr(at, end - at);
@@ -104,6 +108,8 @@ inline std::optional<ProcStat> parse_stat(std::string_view text)
         if (field == 14) out.user_ticks = static_cast<uint64_t>(value);
         if (field == 15) out.system_ticks = static_cast<uint64_t>(value);
         if (field == 22) out.start = static_cast<uint64_t>(value);
+        if (field == 50) out.environment_begin = static_cast<uint64_t>(value);
+        if (field == 51) out.environment_end = static_cast<uint64_t>(value);
         at = end;
     }
     if (field < 22) return std::nullopt;
@@ -217,9 +223,12 @@ inline std::optional<uid_t> user_of(pid_t pid)
     return info.st_uid;
 }
 
-/// Whether the environment of the process holds NAME=value; of an `assignment` that ends in '=', whatever the value. Asks
-/// its threads where the leader has ended already, for then /proc/PID/environ cannot be read although the process lives.
-inline bool has_environment(pid_t pid, std::string_view assignment)
+/// Whether a process bears a mark. `hidden`: it is in the middle of exec, and shows no environment; that does not last.
+enum class Mark { none, there, hidden };
+
+/// Looks for NAME=value in the environment of the process; for an `assignment` that ends in '=', whatever the value. Asks its
+/// threads where the leader has ended already, for then /proc/PID/environ cannot be read although the process lives.
+inline Mark mark_of(pid_t pid, std::string_view assignment)
 {
     const auto holds = [&](const std::string &environment) {
         size_t at = 0;
@@ -232,14 +241,23 @@ inline bool has_environment(pid_t pid, std::string_view assignment)
         return false;
     };
     const std::optional<std::string> whole = slurp(proc_path(pid, "environ").c_str());
-    if (whole && !whole->empty()) return holds(*whole);
+    if (whole && !whole->empty()) return holds(*whole) ? Mark::there : Mark::none;
     const std::optional<ProcStat> stat = stat_of(pid);
-    if (!stat || stat->state != 'Z') return false;
-    for (const pid_t thread : numbers_in(proc_path(pid, "task").c_str())) {
-        const std::string path = proc_path(pid, ("task/" + std::to_string(thread) + "/environ").c_str());
-        if (const std::optional<std::string> part = slurp(path.c_str()); part && holds(*part)) return true;
+    if (!stat) return Mark::none;
+    if (stat->state == 'Z') {
+        for (const pid_t thread : numbers_in(proc_path(pid, "task").c_str())) {
+            const std::string path = proc_path(pid, ("task/" + std::to_string(thread) + "/environ").c_str());
+            if (const std::optional<std::string> part = slurp(path.c_str()); part && holds(*part)) return Mark::there;
+        }
+        return Mark::none;
     }
-    return false;
+    if (!whole || stat->is_ending() || stat->is_kernel_thread()) return Mark::none;
+    // An environment that is there and empty stands somewhere. One that is not empty has come since it was asked for.
+    const bool is_empty = stat->environment_end != 0 && stat->environment_end == stat->environment_begin;
+    return is_empty ? Mark::none : Mark::hidden;
 }
+
+/// Whether the environment of the process is seen to hold NAME=value: mark_of() without the case of exec.
+inline bool has_environment(pid_t pid, std::string_view assignment) { return mark_of(pid, assignment) == Mark::there; }
 
 }  // namespace litbuild::linux_

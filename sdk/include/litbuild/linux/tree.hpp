@@ -2,6 +2,7 @@
 // by pidfd, and that it belongs is checked again once it is held, so that a pid that changed hands meanwhile is let go.
 #pragma once
 
+#include <chrono>
 #include <set>
 
 #include <litbuild/linux/cgroup.hpp>
@@ -98,15 +99,28 @@ inline std::vector<Held> members_of(const Cgroup &group)
     return out;
 }
 
-/// Living processes of this host whose environment holds `assignment`, without `except`.
-inline std::vector<Held> marked_with(std::string_view assignment, pid_t except)
+/// Living processes of this host whose environment holds `assignment`, without `except`. One that is in the middle of exec
+/// when it is come to is waited for until it shows its environment, all of them together at most `patience`.
+inline std::vector<Held> marked_with(std::string_view assignment, pid_t except,
+                                     std::chrono::milliseconds patience = std::chrono::seconds(1))
 {
-    std::vector<Held> out;
+    std::vector<Held> out, hidden;
     for (const pid_t pid : numbers_in("/proc")) {
-        if (pid == except || !has_environment(pid, assignment)) continue;
+        if (pid == except || mark_of(pid, assignment) == Mark::none) continue;
         Held held{pid, open_pidfd(pid)};
-        if (!held.pidfd || has_ended(held.pidfd) || !has_environment(pid, assignment)) continue;
-        out.push_back(std::move(held));
+        if (!held.pidfd || has_ended(held.pidfd)) continue;
+        const Mark mark = mark_of(pid, assignment);
+        if (mark != Mark::none) (mark == Mark::there ? out : hidden).push_back(std::move(held));
+    }
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!hidden.empty() && std::chrono::steady_clock::now() < end) {
+        ::poll(nullptr, 0, 1);
+        std::vector<Held> still;
+        for (Held &held : hidden) {
+            const Mark mark = has_ended(held.pidfd) ? Mark::none : mark_of(held.pid, assignment);
+            if (mark != Mark::none) (mark == Mark::there ? out : still).push_back(std::move(held));
+        }
+        hidden = std::move(still);
     }
     return out;
 }

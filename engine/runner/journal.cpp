@@ -108,21 +108,31 @@ void Journal::write(const char *type, object members, Sync sync)
         if (std::string_view(type) == "step_ended") step.ended = time;
     }
     object event;
-    event["seq"] = ++seq_;
+    event["seq"] = seq_ + 1;
     event["time"] = text_of(time);
     event["type"] = type;
     event["state"] = litbuild::name(status_.state);
     for (auto &member : members) event.insert_or_assign(member.key(), std::move(member.value()));
     const std::string line = boost::json::serialize(event) + "\n";
+    is_behind_ = false;
     append(line);
+    ++seq_;
     offset_ += line.size();
     if (sync == Sync::yes) ::fdatasync(events_.get());
+    is_behind_ = true;
+    catch_up();
+}
+
+void Journal::catch_up()
+{
+    if (!is_behind_) return;
     try {
         write_snapshot();
     } catch (const litbuild::Error &e) {
         if (!make_room(e)) throw;
         write_snapshot();
     }
+    is_behind_ = false;
 }
 
 void Journal::append(const std::string &line)

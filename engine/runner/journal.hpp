@@ -23,6 +23,10 @@ public:
     /// Writes one event: the members given, behind seq, time, type and the state of status(). Then the snapshot.
     /// Throws litbuild::Error, e.g. where the disk is full.
     void write(const char *type, boost::json::object members, Sync sync);
+    /// Whether what write() last failed to write is only the snapshot: the event is there.
+    bool is_behind() const noexcept { return is_behind_; }
+    /// Writes the snapshot that write() could not. Throws litbuild::Error.
+    void catch_up();
     /// Members that stand in `detail` of the snapshot from here on.
     boost::json::object &detail() noexcept { return detail_; }
 
@@ -45,6 +49,7 @@ private:
     litbuild::linux_::Descriptor events_;
     uint64_t offset_ = 0;
     uint64_t seq_ = 0;
+    bool is_behind_ = false;
     litbuild::Status status_;
     boost::json::object detail_;
 };

@@ -93,11 +93,14 @@ int Supervisor::last_word()
     for (const std::string &group : setup_.groups) Cgroup::open(group).remove();
     report_.reset();
     journal_.release_room();
+    bool is_said = false;
     for (int attempt = 0;; ++attempt) {
         try {
-            journal_.write(litbuild::name(status.state), members, Sync::yes);
+            if (!is_said) journal_.write(litbuild::name(status.state), members, Sync::yes);
+            else journal_.catch_up();
             break;
         } catch (const litbuild::Error &) {
+            is_said = is_said || journal_.is_behind();
             // Nowhere to say it. Space may come back; after a minute the build is told as lost, which is what it is.
             if (attempt == 60 || journal_.is_removed()) break;
             ::poll(nullptr, 0, 1000);

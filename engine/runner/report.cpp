@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char *pipe_name = ".control/report";
 constexpr size_t longest_line = 4096;
+constexpr size_t largest_pipe = 1024 * 1024;   // that anybody may make it, by default
 
 std::string_view next_word(std::string_view &rest)
 {
@@ -92,14 +93,17 @@ ReportPipe::~ReportPipe()
 void ReportPipe::drain(const std::function<void(const Report &)> &each)
 {
     char piece[16384];
-    const ssize_t got = ::read(pipe_.get(), piece, sizeof piece);
-    if (got <= 0) return;
-    rest_.append(piece, static_cast<size_t>(got));
-    size_t at = 0;
-    for (size_t end; (end = rest_.find('\n', at)) != std::string::npos; at = end + 1)
-        if (end > at) each(parse_report(std::string_view(rest_).substr(at, end - at)));
-    rest_.erase(0, at);
-    if (rest_.size() > longest_line) rest_.clear();
+    // What it holds now; who writes without a pause is not listened to for ever.
+    for (size_t most = 0; most < largest_pipe; most += sizeof piece) {
+        const ssize_t got = ::read(pipe_.get(), piece, sizeof piece);
+        if (got <= 0) return;
+        rest_.append(piece, static_cast<size_t>(got));
+        size_t at = 0;
+        for (size_t end; (end = rest_.find('\n', at)) != std::string::npos; at = end + 1)
+            if (end > at) each(parse_report(std::string_view(rest_).substr(at, end - at)));
+        rest_.erase(0, at);
+        if (rest_.size() > longest_line) rest_.clear();
+    }
 }
 
 }  // namespace runner

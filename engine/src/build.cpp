@@ -151,6 +151,7 @@ std::vector<Event> Build::events(uint64_t cursor, Call call) const
 {
     core_->store->find(core_->bounded(call), name_);
     std::vector<Event> out;
+    State state = State::unknown;
     for (;;) {
         // In slices, so that a build whose runner is gone without a word does not hold us for ever.
         core_->status_source->poll(call.at_most(std::chrono::seconds(1)), name_, cursor, [&](const Event &event) {
@@ -159,10 +160,12 @@ std::vector<Event> Build::events(uint64_t cursor, Call call) const
         });
         if (!out.empty() || call.expired()) return out;
         if (call.cancelled()) throw Error(Code::cancelled, to_string(name_) + ": cancelled");
-        if (!is_active(core_->status(core_->bounded(Call()), name_).state)) break;
+        state = core_->status(core_->bounded(Call()), name_).state;
+        if (!is_active(state)) break;
     }
-    // What was written between the last look and the end.
-    core_->status_source->poll(Call::within(std::chrono::milliseconds(100)), name_, cursor, [&](const Event &event) {
+    // What was written between the last look and the end. Of a build that is lost nobody tells that nothing will come.
+    const std::chrono::milliseconds patience(is_terminal(state) ? 5000 : 300);
+    core_->status_source->poll(Call::within(patience), name_, cursor, [&](const Event &event) {
         out.push_back(event);
         return true;
     });

@@ -109,17 +109,16 @@ public:
         token.uuid = uuid;
         Stop stop{call, token, plan};
         const Clock::time_point begin = Clock::now();
-        Clock::time_point trouble{};
         for (;;) {
             try {
                 attempt(stop);
                 break;
             } catch (const Refusal &) {
                 // Podman refuses what comes while a container is on its way from one state to the next.
-                if (is_too_long(stop, trouble)) throw;
+                if (is_too_long(stop, stop.refused)) throw;
             } catch (const Unreachable &e) {
                 // Its runner hears of the request through the folder and needs no engine; whether it does, its status tells.
-                if (is_too_long(stop, trouble)) {
+                if (is_too_long(stop, stop.away)) {
                     host_.log(LB_LOG_WARNING, e.what());
                     stop.report.outcome = text.empty() ? StopOutcome::incomplete : StopOutcome::requested;
                     break;
@@ -160,6 +159,7 @@ private:
         StopReport report{};
         bool seen_alive = false;
         Clock::time_point asked{};   ///< its runner, to look at the request
+        Clock::time_point away{}, refused{};   ///< the engine, since
     };
 
     // ------------------------------------------------------------------------------------------- identity
@@ -251,16 +251,17 @@ private:
 
     // ----------------------------------------------------------------------------------------------- stop
 
-    static bool is_too_long(const Stop &stop, Clock::time_point &trouble)
+    static bool is_too_long(const Stop &stop, Clock::time_point &since)
     {
-        if (trouble == Clock::time_point{}) trouble = Clock::now();
-        return stop.call.expired() || Clock::now() - trouble > patience_with_engine;
+        if (since == Clock::time_point{}) since = Clock::now();
+        return stop.call.expired() || Clock::now() - since > patience_with_engine;
     }
 
     void attempt(Stop &stop) const
     {
         const Token &token = stop.token;
         const std::optional<Container> found = find(stop.call, token);
+        stop.away = {};
         stop.report.mechanism = "runner";
         if (!found) check_same_engine(stop.call, token);
         if (!found || was_started_again(token, *found)) {
@@ -303,10 +304,10 @@ private:
     {
         const auto grace =
             stop.plan.empty() ? std::chrono::nanoseconds(10s) : std::max<std::chrono::nanoseconds>(stop.plan.back().grace, 1s);
+        stop.report.mechanism = "container";
+        stop.report.killed = processes(Call::within(5s), id).size();
         // A stop whose time is up still ends what it has begun to.
         const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(grace);
-        stop.report.mechanism = "container";
-        stop.report.killed = processes(call, id).size();
         (void)api_.kill(call, id, SIGKILL);
         if (const std::optional<Api::Ended> ended = api_.wait(call, id)) return ended;
         stop.report.outcome = StopOutcome::incomplete;

@@ -168,7 +168,7 @@ bool FolderStore::looks_double(const Call &call, const BuildName &build)
 bool FolderStore::is_double(const Call &call, const BuildName &build)
 {
     const bool is_shared = (fs_->capabilities() & LB_STORE_SHARED) != 0;
-    const std::chrono::milliseconds patience(is_shared ? 3000 : 300);
+    const std::chrono::milliseconds patience(is_shared ? 3000 : 1000);
     const Clock::time_point begun = Clock::now();
     for (std::chrono::milliseconds wait(10); looks_double(call, build); wait *= 2) {
         if (Clock::now() - begun > patience || call.expired() || call.cancelled()) return true;

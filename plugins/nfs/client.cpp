@@ -513,7 +513,9 @@ int Client::rename(const Node &what, const std::string &from_folder, std::string
         const int number = change<RENAME3res>(&::rpc_nfs3_rename_async, args);
         if (number != ENOENT && number != unanswered) return number;
         if (is_at(what, to_folder, to)) return 0;
-        if (number == ENOENT || !is_at(what, from_folder, from)) return ENOENT;
+        if (number == ENOENT) return ENOENT;
+        // One without an answer may still have been under way when its target was looked at.
+        if (!is_at(what, from_folder, from)) return is_at(what, to_folder, to) ? 0 : ENOENT;
     }
 }
 

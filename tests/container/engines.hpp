@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <mutex>
 #include <sstream>
 
 #include <container/api.hpp>
@@ -272,12 +273,19 @@ public:
         config_.plugin_folders = {::getenv("LITBUILD_PLUGIN_DIR")};
         config_.process = {"container", boost::json::serialize(more)};
         config_.deadline = 90s;
-        config_.log = [this](int, std::string_view line) { logged_ += std::string(line) + "\n"; };
+        config_.log = [this](int, std::string_view line) {
+            const std::lock_guard guard(logging_);
+            logged_ += std::string(line) + "\n";
+        };
     }
     litbuild::Engine open() const { return litbuild::Engine(config_); }
     const fs::path &root() const { return root_.path(); }
     const litbuild::Config &config() const { return config_; }
-    const std::string &logged() const { return logged_; }
+    std::string logged() const
+    {
+        const std::lock_guard guard(logging_);
+        return logged_;
+    }
     ContainerEngine &engine() const { return engine_; }
 
     container::Token token(const litbuild::Build &build) const
@@ -312,6 +320,7 @@ private:
     ContainerEngine &engine_;
     TempRoot root_;
     litbuild::Config config_;
+    mutable std::mutex logging_;
     std::string logged_;
 };
 

@@ -76,5 +76,17 @@ BOOST_AUTO_TEST_CASE(a_torn_line_is_ended_before_the_next_event)
     const boost::json::value snapshot = boost::json::parse(*litbuild::linux_::slurp((folder + "/status.json").c_str()));
     BOOST_TEST(snapshot.at("offset").to_number<size_t>() == text.size());
     BOOST_TEST(snapshot.at("created").as_string() == "2024-06-08T16:40:31.000000Z");
+    // A snapshot that cannot be written is made up for, and the event is not written again.
+    BOOST_REQUIRE(::mkdirat(fd.get(), ".status.new", 0700) == 0);
+    journal.status().state = litbuild::State::complete;
+    BOOST_CHECK_THROW(journal.write("complete", {}, Journal::Sync::yes), litbuild::Error);
+    BOOST_TEST(journal.is_behind());
+    BOOST_REQUIRE(::unlinkat(fd.get(), ".status.new", AT_REMOVEDIR) == 0);
+    journal.catch_up();
+    BOOST_TEST(!journal.is_behind());
+    const std::string last = *litbuild::linux_::slurp((folder + "/events.jsonl").c_str());
+    BOOST_TEST(last.starts_with(text + "{\"seq\":3,"));
+    BOOST_TEST(std::count(last.begin(), last.end(), '\n') == 3);
+    BOOST_TEST(boost::json::parse(*litbuild::linux_::slurp((folder + "/status.json").c_str())).at("state").as_string() == "complete");
     BOOST_REQUIRE(::system(("rm -r " + folder).c_str()) == 0);
 }

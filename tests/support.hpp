@@ -75,7 +75,7 @@ inline std::string uuid_of(const litbuild::Build &build)
 
 /// Polls until `ready`; a test that waits for something says what.
 template <class Ready>
-void eventually(const char *what, Ready ready, std::chrono::seconds limit = 30s)
+void eventually(const char *what, Ready ready, std::chrono::seconds limit = 60s)
 {
     const auto end = litbuild::Clock::now() + limit;
     while (!ready()) {
@@ -121,12 +121,18 @@ inline pid_t runner_here(const litbuild::Build &build)
     return 0;
 }
 
+/// The end is told before the runner has tidied up and left: whoever looks at the folder itself waits for that.
+inline void until_left(const litbuild::Build &build)
+{
+    eventually("the runner leaves", [&] { return count_alive(build) == 0; });
+}
+
 /// With nobody to ask but the folder, a build ends with the runner's last word: then none but the runner lives, and it leaves.
 inline void check_only_runner_leaves(const litbuild::Build &build)
 {
     const size_t alive = count_alive(build);
     BOOST_TEST((alive == 0 || (alive == 1 && runner_here(build) > 0) || count_alive(build) == 0));
-    eventually("the runner leaves", [&] { return count_alive(build) == 0; });
+    until_left(build);
 }
 
 /// Checks the code, and that the sentence starts with `object`.

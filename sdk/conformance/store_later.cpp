@@ -112,7 +112,7 @@ void watch_ends(Context &context)
     need_watch(store);
     const BuildName build = store.made(fresh_team());
     const auto all = [](const lb_change &) { return true; };
-    expect_ok(store.watch(build.team, all, Call::within(50ms)));
+    expect_ok(store.watch(build.team, all, Call::within(500ms)));
     Canceller canceller;
     Call call;
     call.cancelled_by(canceller);
@@ -125,7 +125,7 @@ void watch_ends(Context &context)
         },
         call);
     expect_code(told, {LB_CANCELLED, LB_OK});
-    expect_code(store.watch(fresh_team(), all, Call::within(50ms)), {LB_NOT_FOUND});
+    expect_code(store.watch(fresh_team(), all, Call::within(5s)), {LB_NOT_FOUND});
 }
 
 void age(Context &context)

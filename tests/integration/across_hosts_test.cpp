@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(hosts_share_their_builds)
 
     // Nor is a host that stands still for less than the limit.
     alpha.freeze();
-    const std::set<std::string> meanwhile = states(beta, ahead, limit / 3);
+    const std::set<std::string> meanwhile = states(beta, ahead, limit / 6);
     alpha.thaw();
     BOOST_TEST(meanwhile == only_running);
     BOOST_TEST(states(beta, ahead, 3s) == only_running);

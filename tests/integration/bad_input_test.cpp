@@ -87,6 +87,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_build_is_told_and_hides_no_other)
     const Build build = engine.launch("contoso", shell("true"));
     build.wait();
     engine.launch("contoso", shell("true")).wait();
+    until_left(build);
     // A snapshot cut off in the middle: the events tell the same.
     const std::string snapshot = slurp(build.path() / "status.json");
     spill(build.path() / "status.json", snapshot.substr(0, snapshot.size() / 2));

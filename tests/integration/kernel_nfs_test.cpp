@@ -166,7 +166,7 @@ std::vector<Passed> run_parts(const fs::path &folder, const std::string &setup, 
         Passed passed{part.program};
         passed.result = guest.run(uml::environment() + "LITBUILD_TEST_MOUNTED=1 LITBUILD_TEST_BASE=/run/mount exec " +
                                       uml::quoted((tests / part.program).string()) + " --color_output=no " + chosen,
-                                  is_long ? std::chrono::seconds(3600) : std::chrono::seconds(300));
+                                  is_long ? std::chrono::seconds(3600) : std::chrono::seconds(600));
         passed.seconds = std::chrono::duration<double>(litbuild::Clock::now() - began).count();
         out.push_back(std::move(passed));
     }

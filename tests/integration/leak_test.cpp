@@ -64,8 +64,7 @@ void run_cycles(const char *containment, int cycles)
         const State expected = kind == 0 ? State::complete : kind == 1 ? State::failed : State::stopped;
         if (status.state != expected) wrong(build, std::string(name(status.state)) + " " + status.error);
         if (has_children()) wrong(build, "a child of the host is left");
-        // It tells the end before it has tidied up.
-        eventually("its runner has left", [&] { return count_alive(build) == 0; });
+        until_left(build);
         static const std::set<std::string> expected_names = {"build.json", "events.jsonl", "status.json", "log", ".control"};
         for (const fs::directory_entry &entry : fs::directory_iterator(build.path()))
             if (!expected_names.contains(entry.path().filename())) wrong(build, "left " + entry.path().filename().string());

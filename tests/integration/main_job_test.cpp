@@ -124,6 +124,7 @@ BOOST_AUTO_TEST_CASE(stop_of_a_finished_build_changes_nothing)
 {
     const Build build = launch("true");
     build.wait();
+    until_left(build);
     const std::string before = slurp(build.path() / "status.json");
     const StopResult result = build.stop();
     BOOST_TEST(result.message == "Build id 1 has already finished");

@@ -107,7 +107,7 @@ public:
                      nullptr, environment.data());
             ::_exit(127);
         }
-        for (int i = 0; i < 1000; ++i) {
+        for (int i = 0; i < 6000; ++i) {
             // It listens before it knows whether it can go on.
             if (text_of(log).find("NFS SERVER INITIALIZED") != std::string::npos) return;
             int status = 0;

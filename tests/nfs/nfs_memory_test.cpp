@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(what_is_kept_does_not_grow)
 
 BOOST_AUTO_TEST_CASE(what_is_read_ahead_is_told_once_and_does_not_stay)
 {
-    Memory memory(20ms);
+    Memory memory(1s);
     memory.listed(logs, {build(1, 10)}, Clock::now());
     const Memory::Next next{logs / "1", quiet(1, 10)};
     memory.read_ahead(next, "status.json", "running");
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(what_is_read_ahead_is_told_once_and_does_not_stay)
     BOOST_TEST(!memory.known(logs / "1", "status.json")->has_file);
     for (int i = 0; i < 1000; ++i) memory.read_ahead(next, "artifact " + std::to_string(i), std::nullopt);
     BOOST_TEST(memory.bytes() > 0u);
-    std::this_thread::sleep_for(40ms);
+    std::this_thread::sleep_for(1100ms);
     memory.listed(logs, {build(1, 10)}, Clock::now());
     BOOST_TEST(memory.bytes() == 0u);
 }

@@ -89,7 +89,7 @@ public:
     /// Waits until `setup` is done. Throws std::runtime_error, with what it said.
     void boot()
     {
-        const Result ready = wait(0, std::chrono::seconds(90));
+        const Result ready = wait(0, std::chrono::seconds(300));
         if (ready.status != 0)
             throw std::runtime_error(name_ + ": did not start (" + std::to_string(ready.status) + "): " + ready.output + read("log"));
     }

@@ -135,6 +135,7 @@ BOOST_AUTO_TEST_CASE(a_lock_may_be_given_back_while_a_look_at_it_hangs)
         const auto held = fs.lock(Call::within(30s), Path() / "file");
         gate->close();
         BOOST_TEST(failure([&] { held->is_held(Call::within(100ms)); }).find(": has not answered for ") != std::string::npos);
+        for (int i = 0; i < 3000 && gate->waiting() != 1; ++i) std::this_thread::sleep_for(10ms);
         BOOST_TEST(gate->waiting() == 1);
     }
     gate->open();

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,6 +127,12 @@ inline void until_left(const litbuild::Build &build)
 {
     eventually("the runner leaves", [&] { return count_alive(build) == 0; });
 }
+
+/// As a global fixture: what is orphaned when a runner is killed comes to this program, and not to where the orphans of other
+/// programs are, one of which a stop could not tell from it.
+struct Subreaper {
+    Subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+};
 
 /// With nobody to ask but the folder, a build ends with the runner's last word: then none but the runner lives, and it leaves.
 inline void check_only_runner_leaves(const litbuild::Build &build)

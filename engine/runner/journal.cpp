@@ -116,9 +116,14 @@ void Journal::write(const char *type, object members, Sync sync)
     const std::string line = boost::json::serialize(event) + "\n";
     is_behind_ = false;
     append(line);
+    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0) {
+        const int number = errno;
+        // A file server may tell only now that it is full.
+        (void)!::ftruncate(events_.get(), static_cast<off_t>(offset_));
+        throw litbuild::os_error(object_, "write its events.jsonl", number);
+    }
     ++seq_;
     offset_ += line.size();
-    if (sync == Sync::yes) ::fdatasync(events_.get());
     is_behind_ = true;
     catch_up();
 }

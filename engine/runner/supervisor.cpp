@@ -299,7 +299,11 @@ bool Supervisor::tree_is_empty() const
 
 void Supervisor::hear_reports()
 {
+    // What is heard may end a step, and before that is told, its reports are heard.
+    if (is_hearing_) return;
+    is_hearing_ = true;
     report_->drain([&](const Report &report) { heard(report); });
+    is_hearing_ = false;
 }
 
 void Supervisor::heard(const Report &report)
@@ -308,6 +312,7 @@ void Supervisor::heard(const Report &report)
     Status &status = journal_.status();
     if (report.part && status.steps.size() < most_steps) {
         end_part(State::complete);
+        if (!step_) return;
         Step part;
         part.name = *report.part;
         part.parent = static_cast<int>(*step_);

@@ -92,6 +92,7 @@ private:
     litbuild::linux_::Cgroup group_;
     litbuild::linux_::Descriptor log_, signals_, control_, group_events_;
     std::optional<ReportPipe> report_;   ///< until the last word
+    bool is_hearing_ = false;
 
     Phase phase_ = Phase::running;
     std::optional<Verdict> verdict_;

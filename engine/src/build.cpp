@@ -165,7 +165,7 @@ std::vector<Event> Build::events(uint64_t cursor, Call call) const
     }
     // What was written between the last look and the end. Of a build that is lost nobody tells that nothing will come.
     const std::chrono::milliseconds patience(is_terminal(state) ? 5000 : 300);
-    core_->status_source->poll(Call::within(patience), name_, cursor, [&](const Event &event) {
+    core_->status_source->poll(call.at_most(patience), name_, cursor, [&](const Event &event) {
         out.push_back(event);
         return true;
     });

@@ -47,6 +47,7 @@ struct Core {
 /// Files of the protocol between engine, runner and controller, in `.control` of a build.
 namespace control {
 inline constexpr const char *token = "token";
+inline constexpr const char *runner = "runner";     ///< who has the right to run the build
 inline constexpr const char *verdict = "stopped";   ///< what an engine says of a build whose runner cannot
 inline constexpr const char *stop = "stop.";        ///< one request each: this and a uuid
 inline constexpr const char *beat = "beat";         ///< of a runner whose file system other hosts share

@@ -5,7 +5,7 @@
 // Of Boost.Process 1.81 the search along PATH holds; its launchers do not, see plugins/local-process/spawn.cpp.
 #include <boost/process/search_path.hpp>
 
-#include <litbuild/linux/proc.hpp>
+#include <litbuild/linux/claim.hpp>
 
 #include "core.hpp"
 #include "spec.hpp"
@@ -100,8 +100,11 @@ Build Engine::launch(const std::string &team, std::string_view text, Call given)
         std::string why = e.what();
         const std::string object = to_string(build.name_) + ": ";
         if (why.starts_with(object)) why.erase(0, object.size());
-        // Where nothing was started nobody else will ever say how this build ended.
-        if (!core_->control(Call(), build.name_, detail::control::token)) {
+        // Where nothing was started nobody else will ever say how this build ended. A runner that was only too late will.
+        const bool is_late = e.code() == Code::timeout || e.code() == Code::cancelled;
+        const std::optional<std::string> runner = core_->control(Call(), build.name_, detail::control::runner);
+        const bool has_begun = is_late && runner && !runner->starts_with(linux_::no_runner);
+        if (!has_begun && !core_->control(Call(), build.name_, detail::control::token)) {
             const json::object verdict = {{"time", to_rfc3339(now())},
                                           {"state", "error"},
                                           {"message", "could not be started: " + why}};

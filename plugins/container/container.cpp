@@ -19,6 +19,8 @@ namespace {
 
 /// An engine that was restarted is back within this; who is away for longer is told as away.
 constexpr auto patience_with_engine = 2s;
+// It does its own tidying up between one state of a container and the next.
+constexpr auto patience_with_refusals = 10s;
 /// Of those who only want to know: an engine that hangs must not hold up who reads a status.
 constexpr auto patience_with_questions = 10s;
 /// Beyond its plan, for the runner's last word.
@@ -115,10 +117,10 @@ public:
                 break;
             } catch (const Refusal &) {
                 // Podman refuses what comes while a container is on its way from one state to the next.
-                if (is_too_long(stop, stop.refused)) throw;
+                if (is_too_long(stop, stop.refused, patience_with_refusals)) throw;
             } catch (const Unreachable &e) {
                 // Its runner hears of the request through the folder and needs no engine; whether it does, its status tells.
-                if (is_too_long(stop, stop.away)) {
+                if (is_too_long(stop, stop.away, patience_with_engine)) {
                     host_.log(LB_LOG_WARNING, e.what());
                     stop.report.outcome = text.empty() ? StopOutcome::incomplete : StopOutcome::requested;
                     break;
@@ -251,17 +253,16 @@ private:
 
     // ----------------------------------------------------------------------------------------------- stop
 
-    static bool is_too_long(const Stop &stop, Clock::time_point &since)
+    static bool is_too_long(const Stop &stop, Clock::time_point &since, std::chrono::seconds patience)
     {
         if (since == Clock::time_point{}) since = Clock::now();
-        return stop.call.expired() || Clock::now() - since > patience_with_engine;
+        return stop.call.expired() || Clock::now() - since > patience;
     }
 
     void attempt(Stop &stop) const
     {
         const Token &token = stop.token;
         const std::optional<Container> found = find(stop.call, token);
-        stop.away = {};
         stop.report.mechanism = "runner";
         if (!found) check_same_engine(stop.call, token);
         if (!found || was_started_again(token, *found)) {
@@ -293,10 +294,13 @@ private:
         if (stop.asked == Clock::time_point{}) {
             (void)api_.kill(stop.call, id, SIGTERM);
             stop.asked = Clock::now();
+            stop.away = stop.refused = {};
         }
         Clock::time_point until = stop.asked + patience_with_runner;
         for (const StopStep &step : stop.plan) until += step.grace;
-        return api_.wait(stop.call.at_most(until - Clock::now()), id);
+        const std::optional<Api::Ended> ended = api_.wait(stop.call.at_most(until - Clock::now()), id);
+        stop.away = stop.refused = {};
+        return ended;
     }
 
     /// The guarantee: with its first process the kernel ends all of the container.
@@ -305,7 +309,7 @@ private:
         const auto grace =
             stop.plan.empty() ? std::chrono::nanoseconds(10s) : std::max<std::chrono::nanoseconds>(stop.plan.back().grace, 1s);
         stop.report.mechanism = "container";
-        stop.report.killed = processes(Call::within(5s), id).size();
+        stop.report.killed = std::max<uint64_t>(stop.report.killed, processes(Call::within(5s), id).size());
         // A stop whose time is up still ends what it has begun to.
         const Call call = stop.call.expired() ? Call::within(5s) : stop.call.at_most(grace);
         (void)api_.kill(call, id, SIGKILL);

@@ -266,7 +266,15 @@ private:
     /// Something went wrong behind the start. Returns where the runner is at work after all; else sees to it that it never is.
     void settle(const Error &why)
     {
-        if (litbuild::linux_::claim(spec_.folder, to_string(spec_.build), "the launch was given up") != litbuild::linux_::Claim::runners) {
+        using litbuild::linux_::Claim;
+        std::optional<Claim> claim;
+        try {
+            claim = litbuild::linux_::claim(spec_.folder, to_string(spec_.build), "the launch was given up");
+        } catch (const Error &) {
+            // Then it may run, and its token stays.
+            throw Error(why.code(), why.what(), why.os_errno());
+        }
+        if (claim != Claim::runners) {
             forget(token_.id);
             throw Error(why.code(), why.what(), why.os_errno());
         }

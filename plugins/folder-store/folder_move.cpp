@@ -407,7 +407,11 @@ void FolderStore::Moving::publish()
     };
     for (int i = 0; !is_copied(); ++i) {
         if (i == copies) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
-        fs_.copy_tree(call_, at.source, at.copy, nobody);
+        require_lock();
+        (void)unless_stale([&] {
+            fs_.copy_tree(call_, at.source, at.copy, nobody);
+            return true;
+        });
     }
     fs_.sync_dir(call_, at.copy.parent());
     call_.check(object_);

@@ -169,9 +169,10 @@ bool FolderStore::is_double(const Call &call, const BuildName &build)
 {
     const bool is_shared = (fs_->capabilities() & LB_STORE_SHARED) != 0;
     const std::chrono::milliseconds patience(is_shared ? 3000 : 1000);
-    const Clock::time_point begun = Clock::now();
-    for (std::chrono::milliseconds wait(10); looks_double(call, build); wait *= 2) {
-        if (Clock::now() - begun > patience || call.expired() || call.cancelled()) return true;
+    // Pauses count, and not for how long the file system has not answered.
+    std::chrono::milliseconds waited(0);
+    for (std::chrono::milliseconds wait(10); looks_double(call, build); waited += wait, wait *= 2) {
+        if (waited >= patience || call.expired() || call.cancelled()) return true;
         pause(call, wait);
     }
     return false;

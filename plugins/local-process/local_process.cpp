@@ -152,7 +152,11 @@ public:
             if (!was_running) report.outcome = StopOutcome::already;
             Containers::remove(token.groups);
         }
-        if (!was_running && report.outcome != StopOutcome::incomplete) doubt(call, token, report);
+        if (!was_running && report.outcome != StopOutcome::incomplete && doubt(call, token, report)) {
+            report.survivors.clear();
+            finish(call, token, runner, plan, report);
+            if (report.outcome != StopOutcome::incomplete) (void)doubt(call, token, report);
+        }
         report.took = Clock::now() - begin;
         return report;
     }
@@ -358,7 +362,7 @@ private:
             pause_for(pause);
             pause = std::min(pause * 2, std::chrono::milliseconds(50));
         }
-        report.killed = killed.size();
+        report.killed += killed.size();
         if (left.empty()) {
             // A runner that is not stuck sees its tree empty, writes its last word and ends by itself.
             if (runner && !wait_for_end(call.at_most(std::chrono::seconds(2)), runner, "runner of " + token.uuid)) {
@@ -392,16 +396,17 @@ private:
 
     /// Where a runner was killed and no group held its tree, a process may be left that bears no mark. All such are among
     /// what the runner's adopter has got since; where somebody there cannot be told from one, that is said, for neither
-    /// "stopped" nor a signal would be right.
-    static void doubt(const Call &call, const Token &token, StopReport &report)
+    /// "stopped" nor a signal would be right. True: one that bears the mark was found there.
+    static bool doubt(const Call &call, const Token &token, StopReport &report)
     {
-        if (!token.cgroup.empty() || token.adopter == 0) return;
+        if (!token.cgroup.empty() || token.adopter == 0) return false;
         // An adopter that is gone has left them to its own, at last to init.
         const pid_t adopter = linux_::hold(token.adopter, token.adopter_start) ? token.adopter : 1;
         enum class Ours { no, yes, not_told, passing };
         const auto look_at = [&](pid_t pid) {
             const Descriptor held = linux_::open_pidfd(pid);
-            const linux_::Mark mark = linux_::mark_of(pid, "LITBUILD_UUID=");
+            const linux_::Mark any = linux_::mark_of(pid, "LITBUILD_UUID=");
+            const linux_::Mark own = any == linux_::Mark::there ? linux_::mark_of(pid, "LITBUILD_UUID=" + token.uuid) : any;
             const uint64_t surroundings = linux_::surroundings_of(pid);
             const auto stat = linux_::stat_of(pid);
             if (!held || linux_::has_ended(held) || !stat || stat->start < token.start) return Ours::no;
@@ -409,23 +414,31 @@ private:
             const auto session = linux_::stat_of(stat->session);
             if ((session && session->start < token.start) || linux_::user_of(pid) != token.user) return Ours::no;
             // On its way out a process shows neither mark nor surroundings, in the middle of exec no mark.
-            if (mark == linux_::Mark::hidden || (stat->is_ending() && !stat->is_dead())) return Ours::passing;
-            if (mark == linux_::Mark::there)
-                return linux_::has_environment(pid, "LITBUILD_UUID=" + token.uuid) ? Ours::yes : Ours::no;
+            if (own == linux_::Mark::hidden || (stat->is_ending() && !stat->is_dead())) return Ours::passing;
+            if (any == linux_::Mark::there) return own == linux_::Mark::there ? Ours::yes : Ours::no;
             return surroundings == token.surroundings ? Ours::not_told : Ours::no;
         };
         const Call limit = call.at_most(std::chrono::seconds(2));
-        for (const pid_t pid : linux_::children_of(adopter)) {
-            Ours ours = look_at(pid);
-            for (; ours == Ours::passing && !limit.expired() && !limit.cancelled(); ours = look_at(pid))
-                pause_for(std::chrono::milliseconds(5));
-            const bool is_stranger = ours == Ours::passing && linux_::surroundings_of(pid) != token.surroundings;
-            if (ours == Ours::no || is_stranger) continue;
-            report.survivors.push_back(describe(pid));
-            if (ours != Ours::yes)
-                report.survivors.back().doubt = "whether it is of the build only the runner could tell, and that was killed";
+        bool is_passing = true, is_ours = false;
+        // What is on its way out may leave children, which come to the adopter then.
+        for (bool is_last = false; is_passing && !is_last;) {
+            is_last = limit.expired() || limit.cancelled();
+            is_passing = is_ours = false;
+            report.survivors.clear();
+            for (const pid_t pid : linux_::children_of(adopter)) {
+                const Ours ours = look_at(pid);
+                if (ours == Ours::passing) is_passing = true;
+                if (ours == Ours::yes) is_ours = true;
+                const bool is_stranger = ours == Ours::passing && linux_::surroundings_of(pid) != token.surroundings;
+                if (ours == Ours::no || is_stranger) continue;
+                report.survivors.push_back(describe(pid));
+                if (ours != Ours::yes)
+                    report.survivors.back().doubt = "whether it is of the build only the runner could tell, and that was killed";
+            }
+            if (is_passing && !is_last) pause_for(std::chrono::milliseconds(5));
         }
         if (!report.survivors.empty()) report.outcome = StopOutcome::incomplete;
+        return is_ours;
     }
 
     static void pause_for(std::chrono::milliseconds time)

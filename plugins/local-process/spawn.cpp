@@ -6,6 +6,8 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <mutex>
+
 #include <litbuild/linux/claim.hpp>
 
 namespace local_process {
@@ -88,6 +90,41 @@ std::string listen(const Call &call, const std::string &object, const Descriptor
     }
 }
 
+/// Children of launches that were given up, to be reaped once they have ended. Held, for the host may reap them first.
+void leave(pid_t child)
+{
+    static std::mutex mutex;
+    static std::vector<Descriptor> left;
+    const std::lock_guard guard(mutex);
+    if (child > 0) left.push_back(litbuild::linux_::open_pidfd(child));
+    std::erase_if(left, [](const Descriptor &held) {
+        siginfo_t info{};
+        const int failed = ::waitid(P_PIDFD, static_cast<id_t>(held.get()), &info, WEXITED | WNOHANG);
+        return failed != 0 || info.si_pid != 0;
+    });
+}
+
+/// Whether the runner had the right to run the build before this took it. Where that cannot be told, it may have.
+bool has_begun(const std::string &folder, const std::string &object)
+{
+    try {
+        return claim(folder, object, "the launch was given up") == Claim::runners;
+    } catch (const Error &) {
+        return false;
+    }
+}
+
+/// The runner's own lines of its token, which it writes at once where it has begun. Waits for them for ten seconds.
+std::string token_lines(const std::string &folder)
+{
+    for (const Call patience = Call::within(std::chrono::seconds(10)); !patience.expired();) {
+        const std::string text = litbuild::linux_::slurp((folder + "/.control/token").c_str()).value_or("");
+        if (const size_t at = text.find("\npid "); at != text.npos) return text.substr(at + 1);
+        ::poll(nullptr, 0, 5);
+    }
+    throw Error(Code::timeout, folder + ": its runner has begun, and says nothing");
+}
+
 }  // namespace
 
 std::string spawn_runner(const Call &call, const LaunchSpec &spec, const std::vector<std::string> &environment)
@@ -102,6 +139,7 @@ std::string spawn_runner(const Call &call, const LaunchSpec &spec, const std::ve
     ::close(ends[1]);
     if (!writer) throw litbuild::os_error(object, "make a pipe", errno);
 
+    leave(0);
     Actions actions;
     ::posix_spawn_file_actions_adddup2(actions.get(), writer.get(), ready_fd);
     ::posix_spawn_file_actions_addopen(actions.get(), 0, "/dev/null", O_RDONLY, 0);
@@ -122,10 +160,9 @@ std::string spawn_runner(const Call &call, const LaunchSpec &spec, const std::ve
         word = listen(call, object, reader);
     } catch (const std::exception &) {
         // The child that we know ends by itself.
-        ::waitpid(child, nullptr, WNOHANG);
-        if (claim(spec.folder, object, "the launch was given up") != Claim::runners) throw;
-        // It has begun, and its token comes at once.
-        word = listen(Call::within(std::chrono::seconds(5)), object, reader);
+        leave(child);
+        if (!has_begun(spec.folder, object)) throw;
+        return token_lines(spec.folder);
     }
     // Only this child, by its number; where the host reaps everything, there is nothing left to wait for.
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {

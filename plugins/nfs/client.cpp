@@ -22,6 +22,7 @@ constexpr int64_t second_ns = 1'000'000'000;
 constexpr uint32_t listing_size = 512 * 1024;
 // So often a folder is asked again that changed under the reader.
 constexpr int most_tries = 20;
+milliseconds pause_of(int tries) noexcept { return std::min(milliseconds(1 << std::min(tries, 10)), milliseconds(100)); }
 constexpr int unanswered = -1;
 
 int errno_of(int status) noexcept
@@ -231,6 +232,7 @@ std::optional<Node> Client::lookup(const std::string &folder, std::string_view n
         // Something else has taken its place meanwhile; if it is the folder that is gone, the folder tells.
         if (number != ESTALE || tries == most_tries) throw Refusal{number};
         (void)attributes(folder);
+        folder::pause(limits(), pause_of(tries));
     }
 }
 
@@ -269,7 +271,7 @@ std::vector<Item> Client::list(const std::string &folder)
         if (number == ESTALE) (void)attributes(folder);
         const bool again = number == ENOENT || number == ESTALE || (args.cookie != 0 && (number == EIO || number == EINVAL));
         if (!again || ++restarts == most_tries) throw Refusal{number};
-        folder::pause(limits(), std::min(milliseconds(1 << std::min(restarts, 10)), milliseconds(100)));
+        folder::pause(limits(), pause_of(restarts));
         args.cookie = 0;
         std::memset(args.cookieverf, 0, sizeof args.cookieverf);
         items.clear();
@@ -527,7 +529,9 @@ int Client::remove(Function function, Args &args, const Node &what, const std::s
         // It was there.
         if (number == ENOENT) return 0;
         if (number != unanswered) return number;
-        if (!is_at(what, folder, name)) return 0;
+        // By handle: once it is gone another file may have its inode's number.
+        const std::optional<Node> found = lookup(folder, name);
+        if (!found || found->handle != what.handle) return 0;
     }
 }
 

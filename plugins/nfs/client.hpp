@@ -94,7 +94,7 @@ public:
     /// Replaces a file or an empty folder of that name, as rename(2). `what`: what has the name `from`.
     int rename(const Node &what, const std::string &from_folder, std::string_view from, const std::string &to_folder,
                std::string_view to);
-    /// `what`: what has the name; nothing is done where something else has it.
+    /// `what`: what has the name. Sent by name; sent again, after an answer was lost, only while `what` still has it.
     int remove_file(const Node &what, const std::string &folder, std::string_view name);
     int remove_folder(const Node &what, const std::string &folder, std::string_view name);
 

@@ -25,8 +25,7 @@ using Submit = std::function<int(rpc_context *, void (*)(rpc_context *, int, voi
 /// Receives the answer as libnfs decodes it, which is gone when it returns.
 using Answer = std::function<void(void *)>;
 
-/// libnfs's asynchronous calls with a wait of our own, which ends on a deadline and on a cancel. Once a request was not
-/// answered the connection is closed, so that its answer cannot come later.
+/// libnfs's asynchronous calls with a wait of our own, which ends on a deadline and on a cancel.
 /// Threads: one at a time.
 class Connection {
 public:
@@ -38,7 +37,8 @@ public:
     /// Connects to the server's mount service, gets the handle of the folder, connects to its NFS service.
     /// A refusal throws: Code::not_found, Code::denied, ...; its sentence starts with the address.
     Outcome open(const Address &address, const Call &call);
-    /// As ask(), but with a timeout the connection goes on and the answer may still be waited for, by wait().
+    /// One request. After a timeout the connection goes on, and the answer may still be waited for, by wait(); else, where there
+    /// is none, it is closed, so that the answer cannot come later.
     Outcome ask_once(const Call &call, const Submit &submit, const Answer &answer);
     Outcome wait(const Call &call);
     /// Several requests at once; each answer is taken with the number of its request, as it comes. Where not all are answered

@@ -22,6 +22,7 @@ public:
         int64_t modified_ns = 0;   ///< on the server's clock
         bool is_regular = true;
         std::string handle{};      ///< where files have one
+        std::string begin{};       ///< how its text begins, and no other's does; of a file that was made
     };
     enum class Linked { done, exists };
 
@@ -33,9 +34,13 @@ public:
     virtual std::optional<File> look(const Call &call, const std::string &name) = 0;
     /// At most `most` bytes from the beginning of what has the name. Refusal: ESTALE, it is another file.
     virtual std::string read(const Call &call, const File &file, const std::string &name, uint32_t most) = 0;
-    /// A new file, under a name that nobody else takes; its text can be read on all hosts.
-    virtual File make(const Call &call, const std::string &name, std::string_view text) = 0;
-    /// Its text anew, of the same length, and so its time. Refusal: it has the name no more.
+    /// A new file, under a name that nobody else takes; its text can be read on all hosts. The text begins with `begin`.
+    virtual File make(const Call &call, const std::string &name, std::string_view text, std::string_view begin) = 0;
+    /// Whether the name is still that of a file that was made. Its inode's number alone does not tell: another file may have it
+    /// once the first is gone.
+    virtual bool has_name(const Call &call, const File &file, const std::string &name) = 0;
+    /// Its text anew, of the same length and with the same beginning, and so its time. Refusal: it is gone; where files have no
+    /// handle, it has the name no more.
     virtual void renew(const Call &call, const File &file, const std::string &name, std::string_view text) = 0;
     /// A further name of a file.
     virtual Linked link(const Call &call, const File &file, const std::string &name, const std::string &more) = 0;

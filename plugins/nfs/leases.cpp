@@ -178,8 +178,9 @@ void take_away(const Call &call, LeaseFolder &folder, const std::string &lock, c
 int64_t clock_offset(const Call &call, LeaseFolder &folder)
 {
     const std::string own = folder::temporary_name();
+    const LeaseFolder::File probe = folder.make(call, own, "", "");
+    // Read behind it: the server's clock is rather taken to show less.
     const int64_t now_ns = monotonic_ns();
-    const LeaseFolder::File probe = folder.make(call, own, "");
     folder.discard(call, probe, own);
     return probe.modified_ns - now_ns;
 }
@@ -188,7 +189,7 @@ int64_t clock_offset(const Call &call, LeaseFolder &folder)
 
 // Nothing is made in the folder as long as another one holds the lock: it may be copied meanwhile.
 Leases::Handle Leases::take(const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder,
-                            std::string_view name, const std::string &object)
+                            std::string_view name, const std::string &object, int64_t *before_ns)
 {
     const std::string lock = name_of(name), token = folder::noise();
     const Clock::time_point begun = Clock::now();
@@ -197,6 +198,7 @@ Leases::Handle Leases::take(const Call &call, const Call &waiting, std::shared_p
         const std::optional<LeaseFolder::File> found = folder->look(call, lock);
         if (found && !found->is_regular) throw Error(Code::corrupt, object + ": its lock is not a regular file");
         if (!found) {
+            if (before_ns) *before_ns = folder->modified_ns(call);
             const Clock::time_point renewed = Clock::now();
             if (const std::optional<LeaseFolder::File> file = link_own(call, *folder, lock, token)) {
                 const std::lock_guard guard(mutex_);
@@ -230,7 +232,8 @@ std::optional<LeaseFolder::File> Leases::link_own(const Call &call, LeaseFolder 
                                                   const std::string &token)
 {
     const std::string own = folder::temporary_name();
-    const LeaseFolder::File file = folder.make(call, own, text_of(token, 0));
+    const std::string text = text_of(token, 0);
+    const LeaseFolder::File file = folder.make(call, own, text, std::string_view(text).substr(0, text.find(token) + token.size()));
     try {
         const LeaseFolder::Linked linked = folder.link(call, file, own, lock);
         folder.discard(call, file, own);
@@ -268,8 +271,7 @@ bool Leases::is_held(const Call &call, Handle held)
         const std::lock_guard guard(mutex_);
         held->renewed = begun;
     }
-    const std::optional<LeaseFolder::File> found = held->folder->look(call, held->name);
-    return found && found->inode == held->file.inode;
+    return held->folder->has_name(call, held->file, held->name);
 }
 
 void Leases::release(const Call &call, Handle held) noexcept
@@ -292,8 +294,8 @@ HeldLease::HeldLease(Leases &leases, const Call &call, const Call &waiting, std:
     : leases_(leases), object_(object), folder_(std::move(folder)), times_(times),
       call_(call.has_deadline() ? Call::until(call.deadline()) : Call())
 {
-    const int64_t before_ns = times_ == Times::keep ? folder_->modified_ns(call) : 0;
-    held_ = leases_.take(call, waiting, folder_, name, object);
+    int64_t before_ns = 0;
+    held_ = leases_.take(call, waiting, folder_, name, object, times_ == Times::keep ? &before_ns : nullptr);
     try {
         if (times_ == Times::keep) folder_->set_modified_ns(call, before_ns);
     } catch (...) {

@@ -49,9 +49,10 @@ public:
     Leases &operator=(const Leases &) = delete;
 
     /// `.NAME.lease` in a folder. Waits for others until `waiting` ends, and for the server until `call` does; throws what
-    /// Call::check does, with `object`, and Refusal. Code::corrupt: what has the name is no regular file.
+    /// Call::check does, with `object`, and Refusal. Code::corrupt: what has the name is no regular file. `before_ns`, where it is
+    /// given: the folder's time before the lock came, after the last of those that were waited for.
     Handle take(const Call &call, const Call &waiting, std::shared_ptr<LeaseFolder> folder, std::string_view name,
-                const std::string &object);
+                const std::string &object, int64_t *before_ns = nullptr);
     /// Whether it was not taken away; costs a request, and one more where nothing was heard of it for the whole lease.
     bool is_held(const Call &call, Handle held);
     /// What cannot be removed now is known to be of nobody: this process, or in time others, take it away.

@@ -11,6 +11,7 @@
 #include <litbuild/error.hpp>
 #include <litbuild/linux/signals.hpp>
 
+#include <folder-store/pause.hpp>
 #include <folder-store/posix_root.hpp>
 
 namespace litbuild::nfs {
@@ -41,12 +42,24 @@ int put(int fd, std::string_view text) noexcept
     return ::fsync(fd) == 0 ? 0 : errno;
 }
 
-int renew_it(int folder, const std::string &name, uint64_t inode, std::string_view text) noexcept
+// 0, ENOENT: it is another file, or an errno.
+int check(int fd, uint64_t inode, const std::string &begin)
 {
-    const Descriptor fd(::openat(folder, name.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat found;
-    if (!fd || ::fstat(fd.get(), &found) != 0) return errno;
-    return found.st_ino == inode ? put(fd.get(), text) : ENOENT;
+    if (::fstat(fd, &found) != 0) return errno;
+    if (found.st_ino != inode) return ENOENT;
+    std::string text(begin.size(), '\0');
+    const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
+    if (got < 0) return errno;
+    return got == static_cast<ssize_t>(begin.size()) && text == begin ? 0 : ENOENT;
+}
+
+int renew_it(int folder, const std::string &name, uint64_t inode, const std::string &begin, std::string_view text)
+{
+    const Descriptor fd(::openat(folder, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) return errno;
+    const int number = check(fd.get(), inode, begin);
+    return number == 0 ? put(fd.get(), text) : number;
 }
 
 }  // namespace
@@ -92,14 +105,29 @@ std::string MountedFolder::read(const Call &, const File &file, const std::strin
     return text;
 }
 
-LeaseFolder::File MountedFolder::make(const Call &, const std::string &name, std::string_view text)
+bool MountedFolder::has_name(const Call &call, const File &file, const std::string &name)
+{
+    // A client asks for a name again where its folder has changed, and look() sees to that.
+    const std::optional<File> found = look(call, name);
+    if (!found || found->inode != file.inode) return false;
+    const Descriptor fd(::openat(folder(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const int number = fd ? check(fd.get(), file.inode, file.begin) : errno;
+    if (number != 0 && number != ENOENT) throw Refusal{number};
+    return number == 0;
+}
+
+LeaseFolder::File MountedFolder::make(const Call &, const std::string &name, std::string_view text, std::string_view begin)
 {
     const Descriptor fd(::openat(folder(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
     if (!fd) throw Refusal{errno};
     struct stat found;
     int number = text.empty() ? 0 : put(fd.get(), text);
     if (number == 0 && fresh_stat(fd.get(), found) != 0) number = errno;
-    if (number == 0) return file_of(found);
+    if (number == 0) {
+        File made = file_of(found);
+        made.begin = begin;
+        return made;
+    }
     (void)::unlinkat(folder(), name.c_str(), 0);
     throw Refusal{number};
 }
@@ -107,13 +135,16 @@ LeaseFolder::File MountedFolder::make(const Call &, const std::string &name, std
 void MountedFolder::renew(const Call &call, const File &file, const std::string &name, std::string_view text)
 {
     constexpr std::chrono::milliseconds look_for_cancel(20);
-    if (shared_->is_renewing.exchange(true)) throw Error(Code::unavailable, name + ": is still being written anew");
+    while (shared_->is_renewing.exchange(true)) {
+        call.check(name);
+        folder::pause(call, look_for_cancel);
+    }
     auto told = std::make_shared<std::promise<int>>();
     std::future<int> number = told->get_future();
     try {
-        linux_::quiet_thread([shared = shared_, told, name, inode = file.inode, own = std::string(text)] {
+        linux_::quiet_thread([shared = shared_, told, name, inode = file.inode, begin = file.begin, own = std::string(text)] {
             const std::lock_guard<std::mutex> opening(shared->opening);
-            told->set_value(renew_it(shared->folder.get(), name, inode, own));
+            told->set_value(renew_it(shared->folder.get(), name, inode, begin, own));
             shared->is_renewing = false;
         }).detach();
     } catch (...) {
@@ -146,7 +177,7 @@ bool MountedFolder::rename(const Call &, const File &file, const std::string &fr
 void MountedFolder::remove(const Call &call, const File &file, const std::string &name)
 {
     const std::lock_guard<std::mutex> opening(shared_->opening);
-    if (is_at(file, name)) discard(call, file, name);
+    if (has_name(call, file, name)) discard(call, file, name);
 }
 
 void MountedFolder::discard(const Call &, const File &, const std::string &name)

@@ -21,7 +21,8 @@ public:
     const std::string &key() const noexcept override { return key_; }
     std::optional<File> look(const Call &call, const std::string &name) override;
     std::string read(const Call &call, const File &file, const std::string &name, uint32_t most) override;
-    File make(const Call &call, const std::string &name, std::string_view text) override;
+    File make(const Call &call, const std::string &name, std::string_view text, std::string_view begin) override;
+    bool has_name(const Call &call, const File &file, const std::string &name) override;
     void renew(const Call &call, const File &file, const std::string &name, std::string_view text) override;
     Linked link(const Call &call, const File &file, const std::string &name, const std::string &more) override;
     bool rename(const Call &call, const File &file, const std::string &from, const std::string &to) override;

@@ -43,7 +43,14 @@ TreeFault measure_tree(Client &client, const Node &top, const std::string &objec
             if (item.is.file_system != top.is.file_system) throw Refusal{EXDEV};
             const std::optional<Node> node = node_of(client, levels.back().folder.handle, item);
             if (!node) continue;
-            std::vector<Item> below = sorted_items(client, node->handle, false);
+            std::vector<Item> below;
+            try {
+                below = sorted_items(client, node->handle, false);
+            } catch (const Refusal &refusal) {
+                // Gone since it was listed.
+                if (refusal.number == ESTALE) continue;
+                throw;
+            }
             trail.push(item.name);
             name.clear();
             levels.push_back({*node, "", std::move(below)});
@@ -123,6 +130,7 @@ void NfsFs::remove_tree(const Call &call, const Path &path)
     at_server(call, path, "remove it", [&](Client &client) {
         const std::optional<Node> folder = walk(client, path.parent());
         if (!folder || !folder->is_folder()) return;
+        constexpr int most = 100;
         for (int attempt = 0;; ++attempt) {
             const std::optional<Node> node = client.lookup(folder->handle, path.name());
             if (!node) return;
@@ -132,10 +140,17 @@ void NfsFs::remove_tree(const Call &call, const Path &path)
                 return;
             }
             if (node->is.file_system != folder->is.file_system) raise({EXDEV, "", ""}, path);
-            raise(clear_tree(client, *node, shown(path)), path);
+            const TreeFault fault = clear_tree(client, *node, shown(path));
+            if (fault.number == ESTALE && attempt < most) {
+                // Another one removes it, too.
+                call.check(shown(path));
+                folder::pause(call, std::chrono::milliseconds(5));
+                continue;
+            }
+            raise(fault, path);
             const int number = client.remove_folder(*node, folder->handle, path.name());
             if (number == 0) return;
-            if ((number != ENOTEMPTY && number != EEXIST) || attempt == 100) throw Refusal{number};
+            if ((number != ENOTEMPTY && number != EEXIST) || attempt == most) throw Refusal{number};
             call.check(shown(path));
         }
     });

@@ -39,7 +39,7 @@ std::string ServedFolder::read(const Call &call, const File &file, const std::st
     return Client(server_, call).read(file.handle, 0, most);
 }
 
-LeaseFolder::File ServedFolder::make(const Call &call, const std::string &name, std::string_view text)
+LeaseFolder::File ServedFolder::make(const Call &call, const std::string &name, std::string_view text, std::string_view begin)
 {
     Client client(server_, call);
     Node file;
@@ -54,7 +54,15 @@ LeaseFolder::File ServedFolder::make(const Call &call, const std::string &name, 
         }
         throw;
     }
-    return file_of(file);
+    File made = file_of(file);
+    made.begin = begin;
+    return made;
+}
+
+bool ServedFolder::has_name(const Call &call, const File &file, const std::string &name)
+{
+    const std::optional<Node> found = Client(server_, call).lookup(handle_, name);
+    return found && found->handle == file.handle;
 }
 
 void ServedFolder::renew(const Call &call, const File &file, const std::string &, std::string_view text)
@@ -82,7 +90,7 @@ void ServedFolder::remove(const Call &call, const File &file, const std::string 
 {
     Client client(server_, call);
     const std::optional<Node> found = client.lookup(handle_, name);
-    if (found && found->is.inode == file.inode) (void)client.remove_file(*found, handle_, name);
+    if (found && found->handle == file.handle) (void)client.remove_file(*found, handle_, name);
 }
 
 void ServedFolder::discard(const Call &call, const File &file, const std::string &name)

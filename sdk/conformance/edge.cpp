@@ -326,7 +326,7 @@ void descriptors(Context &context)
     whole_life<Table>(context);
     // A thread that the plugin has left to itself may be about to close what it has.
     std::vector<std::string> more;
-    for (const Clock::time_point end = Clock::now() + std::chrono::seconds(2);;) {
+    for (const Clock::time_point end = Clock::now() + std::chrono::seconds(15);;) {
         more.clear();
         for (const auto &[fd, target] : open_files())
             if (!before.contains(fd) && more.size() < 5) more.push_back(target);

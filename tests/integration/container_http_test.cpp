@@ -81,7 +81,7 @@ struct Said {
     std::string sentence;
 };
 
-Said ask(const std::string &address, std::chrono::milliseconds patience = 5s, const Call &call = Call())
+Said ask(const std::string &address, std::chrono::milliseconds patience = 30s, const Call &call = Call())
 {
     const Api api(Endpoint::parse(address, container::engine_kind), patience);
     try {

@@ -5,6 +5,8 @@
 using namespace litbuild;
 using namespace support;
 
+BOOST_TEST_GLOBAL_FIXTURE(Subreaper);
+
 namespace {
 
 std::string helper(const char *name)

@@ -69,7 +69,7 @@ class Operator {
 public:
     Operator(uml::Guest &guest, const std::string &root, const std::string &who) : guest_(guest), who_(who)
     {
-        BOOST_REQUIRE(guest_.run("printf '{\"root\": \"" + root + "\", \"deadline\": \"5s\", \"store\": {\"plugin\": \"nfs\"}, "
+        BOOST_REQUIRE(guest_.run("printf '{\"root\": \"" + root + "\", \"deadline\": \"60s\", \"store\": {\"plugin\": \"nfs\"}, "
                                  "\"plugin_folders\": [\"%s\"]}' " + uml::quoted(::getenv("LITBUILD_PLUGIN_DIR")) +
                                  " >/run/config.json").status == 0);
     }

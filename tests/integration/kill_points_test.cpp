@@ -16,6 +16,8 @@ using namespace litbuild;
 using namespace support;
 using Outcome = StopResult::Outcome;
 
+BOOST_TEST_GLOBAL_FIXTURE(Subreaper);
+
 namespace {
 
 // --------------------------------------------------------------------------------------------------- the tracer

@@ -291,32 +291,41 @@ BOOST_AUTO_TEST_CASE(stop_called_by_many_at_once_gives_all_the_same_answer)
 // Whoever has the right to run the build when the launch is given up, has it for ever.
 BOOST_AUTO_TEST_CASE(a_launch_that_comes_late_never_runs)
 {
-    const std::string real = std::string(std::getenv("LITBUILD_BIN_DIR")) + "/litbuild-runner";
-    const auto engine_with = [&](const std::string &script) {
-        const fs::path program = root.path() / "runner";
-        spill(program, "#!/bin/sh\n" + script);
-        ::chmod(program.c_str(), 0755);
-        return Engine({.root = root.path(), .runner = program});
-    };
-    const fs::path seen = root.path() / "seen";
-    const std::string job = shell("touch " + seen.string());
-    {
-        const Engine slow = engine_with("sleep 1\n" + real + " \"$@\"\ntouch " + (root.path() / "over").string() + "\n");
-        BOOST_CHECK_EXCEPTION(slow.launch("contoso", job, Call::within(200ms)), Error, [](const Error &e) {
-            return e.code() == Code::timeout && std::string(e.what()).starts_with("contoso/1: could not be started: ");
+    const std::string real = "LITBUILD_RUNNER_LAUNCHER=$$ " + std::string(std::getenv("LITBUILD_BIN_DIR")) + "/litbuild-runner \"$@\"";
+    const auto in_root = [&](const char *name) { return (root.path() / name).string(); };
+    const std::string until_go = "until [ -e " + in_root("go") + " ]; do sleep 0.02; done\n";
+    const std::string job = shell("touch " + in_root("seen"));
+    // Launches with such a runner, and gives up when the file is there.
+    const auto launch_until = [&](const std::string &script, const fs::path &file) {
+        spill(root.path() / "runner", "#!/bin/sh\n" + script);
+        ::chmod(in_root("runner").c_str(), 0755);
+        const Engine own({.root = root.path(), .runner = root.path() / "runner"});
+        Canceller canceller;
+        Call call;
+        call.cancelled_by(canceller);
+        const std::jthread giving_up([&] {
+            for (int i = 0; i < 6000 && !fs::exists(file); ++i) std::this_thread::sleep_for(10ms);
+            canceller.cancel();
         });
-        BOOST_TEST(name(slow.build("contoso", 1).get_status().state) == "error");
-        eventually("the late runner", [&] { return fs::exists(root.path() / "over"); });
-        BOOST_TEST(!fs::exists(seen));
-        BOOST_TEST(name(slow.build("contoso", 1).get_status().state) == "error");
-    }
-    // One that has begun is waited for, though its word is late.
-    const fs::path word = root.path() / "word";
-    const Engine late = engine_with("LITBUILD_RUNNER_LAUNCHER=$$ " + real + " \"$@\" 3> " + word.string() + "\nsleep 1\ncat " +
-                                    word.string() + " >&3\n");
-    const Build build = late.launch("contoso", job, Call::within(500ms));
+        return own.launch("contoso", job, call);
+    };
+    BOOST_CHECK_EXCEPTION(
+        launch_until("touch " + in_root("started") + "\n" + until_go + real + "\ntouch " + in_root("over") + "\n", in_root("started")), Error,
+        [](const Error &e) {
+            return e.code() == Code::cancelled && std::string(e.what()).starts_with("contoso/1: could not be started: ");
+        });
+    BOOST_TEST(name(engine.build("contoso", 1).get_status().state) == "error");
+    spill(in_root("go"), "");
+    eventually("the late runner", [&] { return fs::exists(in_root("over")); });
+    until_left(engine.build("contoso", 1));
+    BOOST_TEST(!fs::exists(in_root("seen")));
+    BOOST_TEST(name(engine.build("contoso", 1).get_status().state) == "error");
+    fs::remove(in_root("go"));
+    // One that has begun was launched, though its word is late.
+    const Build build = launch_until(real + " 3> " + in_root("word") + "\n" + until_go, root.path() / "contoso/logs/2/.control/runner");
+    spill(in_root("go"), "");
     BOOST_TEST(name(build.wait().state) == "complete");
-    BOOST_TEST(fs::exists(seen));
+    BOOST_TEST(fs::exists(in_root("seen")));
 }
 
 BOOST_AUTO_TEST_CASE(an_existing_tree_is_adopted)

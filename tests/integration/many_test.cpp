@@ -152,7 +152,7 @@ BOOST_FIXTURE_TEST_CASE(cancelled_between_two_builds, Team)
 BOOST_FIXTURE_TEST_CASE(past_the_deadline_each_build_that_is_left_says_so, Team)
 {
     builds(1, 3);
-    const Call call = Call::within(2s);
+    const Call call = Call::within(8s);
     const auto slow = [&](const BulkResult &) {
         while (!call.expired()) std::this_thread::sleep_for(5ms);
     };

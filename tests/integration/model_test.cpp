@@ -779,7 +779,9 @@ void World::step(int number)
         if (oldest != builds_.end()) {
             check_files(*oldest);
             if (runids_.size() > 400) {
-                fs::remove_all(oldest->build->path());
+                // Its runner may still be putting its last word down.
+                std::error_code error;
+                fs::remove_all(oldest->build->path(), error);
                 runids_.erase(oldest->build->runid());
             }
             builds_.erase(oldest);

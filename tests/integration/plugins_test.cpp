@@ -236,8 +236,9 @@ BOOST_AUTO_TEST_CASE(an_older_shorter_table)
     BOOST_TEST(build.restore() != archived);
 
     // A stop writes its request through `write_control`, which this table is too short for.
-    const Build second = engine.launch("contoso", R"({"steps": [{"name": "sleep", "command": ["sleep", "3"]}]})");
+    const Build second = engine.launch("contoso", R"({"steps": [{"name": "sleep", "command": ["sh", "-c", "until [ -e go ]; do sleep 0.05; done"]}]})");
     BOOST_TEST(failure([&] { second.stop(); }) == "unsupported; plugin short-store: 'write_control' is not supported");
+    spill(second.path() / "go", "");
     second.wait(Call::within(std::chrono::seconds(30)));
 }
 

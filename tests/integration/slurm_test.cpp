@@ -460,7 +460,7 @@ BOOST_AUTO_TEST_CASE(a_controller_that_dies)
     BOOST_TEST(stays.stop().message == "Build id 2 has been stopped");
     check_only_runner_leaves(stays);
     try {
-        engine.launch("contoso", shell("touch ran"), Call::within(4s));
+        engine.launch("contoso", shell("touch ran"), Call::within(15s));
         BOOST_ERROR("launched without a controller");
     } catch (const Error &e) {
         // By the library's own patience or by the caller's.
@@ -603,7 +603,7 @@ BOOST_DATA_TEST_CASE(a_controller_that_stands_still, data::make(both), way)
 {
     CLUSTER_OR_SKIP("a_controller_that_stands_still");
     const Room room(cluster);
-    const Engine engine = room.open(way, {{"deadline", "5s"}});
+    const Engine engine = room.open(way, {{"deadline", "20s"}});
     const Build runs = engine.launch("contoso", shell("sleep 500"));
     until_running(runs);
     const TempRoot folder;
@@ -615,10 +615,10 @@ BOOST_DATA_TEST_CASE(a_controller_that_stands_still, data::make(both), way)
     auto frozen = std::make_unique<Frozen>(cluster);
     const auto begin = Clock::now();
     expect_error(Code::timeout, "contoso/2: could not be started: ", [&] {
-        engine.launch("contoso", counted(folder.path()), Call::within(3s));
+        engine.launch("contoso", counted(folder.path()), Call::within(10s));
     });
     // The promise of a second, for what is done after the deadline, and the controller's own five.
-    BOOST_TEST((Clock::now() - begin < 30s));
+    BOOST_TEST((Clock::now() - begin < 60s));
     BOOST_TEST(name(engine.build("contoso", 1).get_status().state) == "running");
     BOOST_TEST(name(engine.build("contoso", 2).get_status().state) == "error");
     frozen.reset();
@@ -641,12 +641,12 @@ BOOST_DATA_TEST_CASE(a_controller_that_is_late, data::make(both), way)
     std::string why;
     std::thread launcher([&] {
         try {
-            launched = engine.launch("contoso", counted(folder.path()), Call::within(1s));
+            launched = engine.launch("contoso", counted(folder.path()), Call::within(4s));
         } catch (const Error &e) {
             why = e.what();
         }
     });
-    std::this_thread::sleep_for(2s);
+    std::this_thread::sleep_for(5s);
     cluster.thaw_controller();
     launcher.join();
     // By the library it may be that it was not sent; then it is an error, and nothing runs.
@@ -774,18 +774,21 @@ BOOST_AUTO_TEST_CASE(a_launcher_that_dies)
     const std::string token = slurp(build.path() / ".control/token");
     const std::string uuid = uuid_of(build), job = Cluster::job_of(build);
     spill(build.path() / ".control/token", "slurm 1\nuuid " + uuid + "\n");
-    BOOST_TEST(name(build.get_status().state) == "queued");
-    BOOST_TEST(build.get_status().message.find("its job " + job + " waits") == 0);
+    Status status;
+    // Who only asks has little patience with a controller that is slow.
+    eventually("its wait", [&] { return (status = build.get_status()).message.find("its job " + job + " waits") == 0; });
+    BOOST_TEST(name(status.state) == "queued");
     // Had there been none, and he is gone: nobody will ever run it.
     spill(build.path() / ".control/token", "slurm 1\nuuid 00000000-1111-4222-8333-444444444444\nfolder " + build.path().string() + "\nhost " + cluster.run("hostname") +
                                                "\nmachine " + linux_::machine_id() + "\nboot " + linux_::boot_id() + "\npid 1\nstart 999999999\n");
-    const Status gone = build.get_status();
-    BOOST_TEST(name(gone.state) == "lost");
-    BOOST_TEST(gone.error == "who was to submit its job is gone, and Slurm has none of that name");
+    eventually("its loss", [&] { return (status = build.get_status()).state == State::lost; });
+    BOOST_TEST(status.error == "who was to submit its job is gone, and Slurm has none of that name");
     // Of another cluster, this one knows nothing.
     spill(build.path() / ".control/token", "slurm 1\nuuid " + uuid + "\nfolder " + build.path().string() + "\ncluster elsewhere\njob 99999\n");
-    BOOST_TEST(name(build.get_status().state) == "queued");
-    BOOST_TEST(build.get_status().message.ends_with(": another cluster answers there, and not elsewhere"), build.get_status().message);
+    eventually("the other cluster", [&] {
+        return (status = build.get_status()).message.ends_with(": another cluster answers there, and not elsewhere");
+    });
+    BOOST_TEST(name(status.state) == "queued");
     spill(build.path() / ".control/token", token);
     const Room elsewhere(cluster);
     std::string strays;
@@ -818,7 +821,11 @@ BOOST_AUTO_TEST_CASE(many_that_wait)
     const Engine engine = room.open();
     const int count = is_long() ? 1000 : 60;
     for (int i = 0; i < count; ++i) engine.launch("contoso", shell("true", {{"process", {{"partition", "closed"}}}}));
-    const std::vector<Summary> all = engine.list("contoso");
+    std::vector<Summary> all;
+    eventually("what they wait for", [&] {
+        all = engine.list("contoso");
+        return std::all_of(all.begin(), all.end(), [](const Summary &each) { return each.status.message.find("its job ") == 0; });
+    });
     BOOST_TEST(all.size() == static_cast<size_t>(count));
     for (const Summary &each : all) {
         BOOST_TEST(name(each.status.state) == "queued");

@@ -526,9 +526,11 @@ BOOST_AUTO_TEST_CASE(case_27_stop_before_the_session_is_its_own)
                 if (each.path().filename().string().starts_with("stop")) return true;
             return false;
         });
+        const pid_t held = std::stoi(text_of(room.root / "held"));
+        room.wait_for("its standstill", [&] { return see(held).state == 'T'; });
         std::this_thread::sleep_for(100ms);
         room.check_bystander();
-        ::kill(std::stoi(text_of(room.root / "held")), SIGCONT);
+        ::kill(held, SIGCONT);
         launcher.join();
         stopper.join();
         room.equal(stop_said, "", "the stop's error");
@@ -979,7 +981,7 @@ BOOST_AUTO_TEST_CASE(case_41_grace_ends)
     play("41 clean-up too long", [](Room &room) {
         const Build build = room.shell("trap 'trap \"\" TERM; : > begun; sleep 600; : > cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done");
         room.until(build);
-        room.expect_stopped(build, room.options(3s));
+        room.expect_stopped(build, room.options(8s));
         room.check(fs::exists(build.path() / "begun"), "no TERM came");
         room.check(!fs::exists(build.path() / "cleaned"), "it outlived its grace");
         room.check(room.counted(build, "killed") != 0, "nobody was killed");

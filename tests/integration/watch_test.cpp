@@ -113,7 +113,7 @@ BOOST_AUTO_TEST_CASE(a_watch_ends_when_it_is_asked_to)
     int told = 0;
     engine.watch("contoso", [&](const BuildChange &) { return ++told == 0; });
     BOOST_TEST(told == 1);
-    engine.watch("contoso", [&](const BuildChange &) { return ++told > 0; }, Call::within(2s));
+    engine.watch("contoso", [&](const BuildChange &) { return ++told > 0; }, Call::within(8s));
     BOOST_TEST(told == 2);
     expect_error(Code::not_found, "nobody: no such team", [&] { engine.watch("nobody", [](const BuildChange &) { return true; }); });
     expect_error(Code::invalid, "'../x': not a team name", [&] { engine.watch("../x", [](const BuildChange &) { return true; }); });

@@ -392,6 +392,40 @@ BOOST_AUTO_TEST_CASE(a_lock_outlives_a_server_that_was_away)
     }
 }
 
+// The number of an inode is given again: a lock that was taken away is known by what stands in it, or by its handle.
+BOOST_AUTO_TEST_CASE(a_lock_is_not_taken_for_another_of_the_same_inode)
+{
+    if (!can_serve("a_lock_is_not_taken_for_another_of_the_same_inode")) return;
+    Room room;
+    Room::Root root = room.root();
+    root.store->create(Call(), new_build("contoso", 1));
+    const folder::Path build = folder::Path() / "contoso" / "logs" / "1";
+    const fs::path file = root.logs() / "1/.tags.lease";
+    for (const bool is_mounted : {true, false}) {
+        BOOST_TEST_CONTEXT((is_mounted ? "by the folder" : "by the server")) {
+            const auto own = way_in(room, root.path, is_mounted, milliseconds(300));
+            const auto held = own->lock(Call::within(seconds(30)), build / "tags");
+            BOOST_TEST(held->is_held(Call::within(seconds(30))));
+            const std::string mine = slurp(file);
+            const std::string others = "{\"token\":\"of another one\"" + std::string(mine.size() - 25, ' ');
+            if (is_mounted) {
+                // In the same file, which is the same to who looks at the number.
+                std::ofstream(file, std::ios::in | std::ios::binary) << others;
+            } else {
+                spill(root.logs() / "1/.next", others);
+                fs::rename(root.logs() / "1/.next", file);
+            }
+            BOOST_TEST(!held->is_held(Call::within(seconds(30))));
+            // It is not written anew by who has lost it, either.
+            std::this_thread::sleep_for(milliseconds(500));
+            BOOST_TEST(slurp(file) == others);
+        }
+        // Nor removed.
+        BOOST_TEST(fs::exists(file));
+        fs::remove(file);
+    }
+}
+
 // Edits from all ways in at once: none is lost.
 BOOST_AUTO_TEST_CASE(edits_of_one_file_exclude_each_other)
 {

@@ -58,7 +58,7 @@ def interrupt():
 
 class PackageTest(unittest.TestCase):
     def setUp(self):
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.root = pathlib.Path(self._folder.name)
         builds.configure(self.root)
         self.started = []

@@ -126,7 +126,7 @@ public:
     std::string run(const std::string &command) const
     {
         std::string out;
-        FILE *pipe = ::popen(("timeout -s KILL 5 sh -c " + quoted(command) + " 2>/dev/null").c_str(), "re");
+        FILE *pipe = ::popen(("timeout -s KILL 20 sh -c " + quoted(command) + " 2>/dev/null").c_str(), "re");
         char piece[4096];
         while (const size_t got = std::fread(piece, 1, sizeof piece, pipe)) out.append(piece, got);
         ::pclose(pipe);

@@ -60,9 +60,13 @@ inline Seen see(const fs::path &stat)
     std::istringstream rest(text.substr(close + 1));
     std::string word;
     rest >> out.state >> out.parent;
-    for (int field = 5; field <= 22; ++field) rest >> word;
+    unsigned long flags = 0;
+    for (int field = 5; field <= 22; ++field) {
+        rest >> word;
+        if (field == 9) flags = std::strtoul(word.c_str(), nullptr, 10);
+    }
     out.start = std::strtoull(word.c_str(), nullptr, 10);
-    out.alive = out.state != 'Z' && out.state != 'X';
+    out.alive = out.state != 'Z' && out.state != 'X' && (flags & 4) == 0;   // PF_EXITING: it runs no more
     return out;
 }
 

@@ -59,13 +59,16 @@ public:
         return out;
     }
     /// Removes the group and those below it, which must be empty of living processes. However deep they are: it goes down
-    /// to a leaf, removes that, and begins again.
+    /// to a leaf, removes that, and begins again. What has just ended may keep it busy for a moment, which is waited for.
     bool remove() noexcept
     {
         if (!folder_) return true;
-        while (::rmdir(path_.c_str()) != 0) {
+        for (int patience_ms = 200; ::rmdir(path_.c_str()) != 0;) {
             if (errno == ENOENT) break;
-            if (errno != EBUSY || !remove_a_leaf()) return false;
+            if (errno != EBUSY) return false;
+            if (remove_a_leaf()) continue;
+            if (populated() || patience_ms-- == 0) return false;
+            ::poll(nullptr, 0, 1);
         }
         folder_.reset();
         return true;

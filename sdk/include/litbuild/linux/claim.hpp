@@ -7,12 +7,16 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <future>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <litbuild/error.hpp>
 #include <litbuild/linux/descriptor.hpp>
 #include <litbuild/linux/proc.hpp>
+#include <litbuild/linux/signals.hpp>
 
 namespace litbuild::linux_ {
 
@@ -26,14 +30,15 @@ enum class Claim {
     runners,   ///< a runner has begun, whatever became of it
 };
 
-/// Takes the right to run the build in `folder`. `object` starts the errors; `why`: "the launch was given up". Throws where it
-/// cannot be told who has it: there is no such folder here, or it cannot be written. Any thread, any process, any host.
-inline Claim claim(const std::string &folder, const std::string &object, const std::string &why)
+namespace detail {
+
+// Blocks as long as the file system does.
+inline Claim claim_now(const std::string &folder, const std::string &object, const std::string &why)
 {
     const std::string control = folder + "/.control";
     ::mkdir(control.c_str(), 0777);
     const std::string runner = control + "/runner", word = std::string(no_runner) + why + "\n";
-    const auto make = [&](const std::string &name) {
+    const auto make = [](const std::string &name) {
         return Descriptor(::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
     };
     const auto write = [&](const Descriptor &file) {
@@ -44,8 +49,10 @@ inline Claim claim(const std::string &folder, const std::string &object, const s
                               std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
     bool is_taken = false, is_there = false;
     if (const Descriptor file = make(draft)) {
-        is_taken = write(file) && ::link(draft.c_str(), runner.c_str()) == 0;
-        is_there = !is_taken && errno == EEXIST;
+        if (write(file)) {
+            is_taken = ::link(draft.c_str(), runner.c_str()) == 0;
+            is_there = !is_taken && errno == EEXIST;
+        }
         ::unlink(draft.c_str());
     }
     // Where there are no links, or no space but for a name.
@@ -56,7 +63,32 @@ inline Claim claim(const std::string &folder, const std::string &object, const s
         if (file) (void)write(file);
     }
     if (is_taken) return Claim::ours;
-    return slurp(runner.c_str()).value_or("").starts_with(no_runner) ? Claim::given_up : Claim::runners;
+    const std::optional<std::string> found = slurp(runner.c_str());
+    if (!found) throw os_error(object, "read who runs it", errno);
+    return found->starts_with(no_runner) ? Claim::given_up : Claim::runners;
+}
+
+}  // namespace detail
+
+/// Takes the right to run the build in `folder`. `object` starts the errors; `why`: "the launch was given up". Throws where it
+/// cannot be told who has it: there is no such folder here, it cannot be written, or (Code::timeout) does not answer within
+/// `patience`. Any thread, any process, any host.
+inline Claim claim(const std::string &folder, const std::string &object, const std::string &why,
+                   std::chrono::milliseconds patience = std::chrono::seconds(5))
+{
+    // A file system that is away holds up a thread of its own, which is left to it.
+    auto told = std::make_shared<std::promise<Claim>>();
+    std::future<Claim> claim = told->get_future();
+    quiet_thread([told, folder, object, why] {
+        try {
+            told->set_value(detail::claim_now(folder, object, why));
+        } catch (...) {
+            told->set_exception(std::current_exception());
+        }
+    }).detach();
+    if (claim.wait_for(patience) != std::future_status::ready)
+        throw Error(Code::timeout, object + ": its folder does not answer; who runs it cannot be told");
+    return claim.get();
 }
 
 }  // namespace litbuild::linux_

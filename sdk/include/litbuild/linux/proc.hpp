@@ -240,21 +240,23 @@ inline Mark mark_of(pid_t pid, std::string_view assignment)
         }
         return false;
     };
-    const std::optional<std::string> whole = slurp(proc_path(pid, "environ").c_str());
-    if (whole && !whole->empty()) return holds(*whole) ? Mark::there : Mark::none;
-    const std::optional<ProcStat> stat = stat_of(pid);
-    if (!stat) return Mark::none;
-    if (stat->state == 'Z') {
-        for (const pid_t thread : numbers_in(proc_path(pid, "task").c_str())) {
-            const std::string path = proc_path(pid, ("task/" + std::to_string(thread) + "/environ").c_str());
-            if (const std::optional<std::string> part = slurp(path.c_str()); part && holds(*part)) return Mark::there;
+    for (bool is_again = false;; is_again = true) {
+        const std::optional<std::string> whole = slurp(proc_path(pid, "environ").c_str());
+        if (whole && !whole->empty()) return holds(*whole) ? Mark::there : Mark::none;
+        const std::optional<ProcStat> stat = stat_of(pid);
+        if (!stat) return Mark::none;
+        if (stat->state == 'Z') {
+            for (const pid_t thread : numbers_in(proc_path(pid, "task").c_str())) {
+                const std::string path = proc_path(pid, ("task/" + std::to_string(thread) + "/environ").c_str());
+                if (const std::optional<std::string> part = slurp(path.c_str()); part && holds(*part)) return Mark::there;
+            }
+            return Mark::none;
         }
-        return Mark::none;
+        if (!whole || stat->is_ending() || stat->is_kernel_thread()) return Mark::none;
+        if (stat->environment_end == 0) return Mark::hidden;
+        // It may have come since it was asked for; an empty one stands somewhere, too.
+        if (is_again || stat->environment_end == stat->environment_begin) return Mark::none;
     }
-    if (!whole || stat->is_ending() || stat->is_kernel_thread()) return Mark::none;
-    // An environment that is there and empty stands somewhere. One that is not empty has come since it was asked for.
-    const bool is_empty = stat->environment_end != 0 && stat->environment_end == stat->environment_begin;
-    return is_empty ? Mark::none : Mark::hidden;
 }
 
 /// Whether the environment of the process is seen to hold NAME=value: mark_of() without the case of exec.

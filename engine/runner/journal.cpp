@@ -116,7 +116,8 @@ void Journal::write(const char *type, object members, Sync sync)
     const std::string line = boost::json::serialize(event) + "\n";
     is_behind_ = false;
     append(line);
-    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0) {
+    // EINVAL, ENOSYS: there is nothing to sync there.
+    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0 && errno != EINVAL && errno != ENOSYS) {
         const int number = errno;
         // A file server may tell only now that it is full.
         (void)!::ftruncate(events_.get(), static_cast<off_t>(offset_));

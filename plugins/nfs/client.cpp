@@ -378,7 +378,8 @@ bool Client::is_at(const Node &what, const std::string &folder, std::string_view
 
 int Client::make_folder(const std::string &folder, std::string_view name, uint32_t mode)
 {
-    const int64_t mark = unique_time();
+    // Not every server keeps nanoseconds.
+    const int64_t mark = unique_time() / 1000 * 1000;
     Where where(folder, name);
     MKDIR3args args{where.args(), sattr_of({.mode = mode, .accessed_ns = mark})};
     for (;;) {

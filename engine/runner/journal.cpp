@@ -116,10 +116,9 @@ void Journal::write(const char *type, object members, Sync sync)
     const std::string line = boost::json::serialize(event) + "\n";
     is_behind_ = false;
     append(line);
-    // EINVAL, ENOSYS: there is nothing to sync there.
-    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0 && errno != EINVAL && errno != ENOSYS) {
+    // A file server may tell only now that it is full, and has none of it then.
+    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
         const int number = errno;
-        // A file server may tell only now that it is full.
         (void)!::ftruncate(events_.get(), static_cast<off_t>(offset_));
         throw litbuild::os_error(object_, "write its events.jsonl", number);
     }

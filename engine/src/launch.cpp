@@ -100,15 +100,21 @@ Build Engine::launch(const std::string &team, std::string_view text, Call given)
         std::string why = e.what();
         const std::string object = to_string(build.name_) + ": ";
         if (why.starts_with(object)) why.erase(0, object.size());
-        // Where nothing was started nobody else will ever say how this build ended. A runner that was only too late will.
-        const bool is_late = e.code() == Code::timeout || e.code() == Code::cancelled;
-        const std::optional<std::string> runner = core_->control(Call(), build.name_, detail::control::runner);
-        const bool has_begun = is_late && runner && !runner->starts_with(linux_::no_runner);
-        if (!has_begun && !core_->control(Call(), build.name_, detail::control::token)) {
-            const json::object verdict = {{"time", to_rfc3339(now())},
-                                          {"state", "error"},
-                                          {"message", "could not be started: " + why}};
-            core_->store->write_control(Call(), build.name_, detail::control::verdict, json::serialize(verdict) + "\n");
+        try {
+            const Call telling = Call::within(std::chrono::seconds(10));
+            // Where nothing was started nobody else will ever say how this build ended. A runner that was only too late will.
+            const bool is_late = e.code() == Code::timeout || e.code() == Code::cancelled;
+            std::optional<std::string> runner;
+            if (is_late) runner = core_->control(telling, build.name_, detail::control::runner);
+            const bool has_begun = runner && !runner->starts_with(linux_::no_runner);
+            if (!has_begun && !core_->control(telling, build.name_, detail::control::token)) {
+                const json::object verdict = {{"time", to_rfc3339(now())},
+                                              {"state", "error"},
+                                              {"message", "could not be started: " + why}};
+                core_->store->write_control(telling, build.name_, detail::control::verdict, json::serialize(verdict) + "\n");
+            }
+        } catch (const Error &untold) {
+            core_->log(LB_LOG_WARNING, object + "could not be started, and that could not be written down: " + untold.what());
         }
         throw Error(e.code(), object + "could not be started: " + why, e.os_errno());
     }

@@ -119,6 +119,8 @@ public:
                 // Podman refuses what comes while a container is on its way from one state to the next.
                 if (is_too_long(stop, stop.refused, patience_with_refusals)) throw;
             } catch (const Unreachable &e) {
+                // One that was there for a while since is away anew.
+                if (stop.found != Clock::time_point{} && Clock::now() - stop.found > patience_with_engine) stop.away = {};
                 // Its runner hears of the request through the folder and needs no engine; whether it does, its status tells.
                 if (is_too_long(stop, stop.away, patience_with_engine)) {
                     host_.log(LB_LOG_WARNING, e.what());
@@ -161,7 +163,8 @@ private:
         StopReport report{};
         bool seen_alive = false;
         Clock::time_point asked{};   ///< its runner, to look at the request
-        Clock::time_point away{}, refused{};   ///< the engine, since
+        Clock::time_point found{};             ///< when the engine told of it, in this attempt
+        Clock::time_point away{}, refused{};   ///< since when the engine is, and refuses
     };
 
     // ------------------------------------------------------------------------------------------- identity
@@ -262,7 +265,9 @@ private:
     void attempt(Stop &stop) const
     {
         const Token &token = stop.token;
+        stop.found = {};
         const std::optional<Container> found = find(stop.call, token);
+        stop.found = Clock::now();
         stop.report.mechanism = "runner";
         if (!found) check_same_engine(stop.call, token);
         if (!found || was_started_again(token, *found)) {
@@ -298,6 +303,7 @@ private:
         }
         Clock::time_point until = stop.asked + patience_with_runner;
         for (const StopStep &step : stop.plan) until += step.grace;
+        if (Clock::now() >= until) return std::nullopt;
         const std::optional<Api::Ended> ended = api_.wait(stop.call.at_most(until - Clock::now()), id);
         stop.away = stop.refused = {};
         return ended;

@@ -114,15 +114,25 @@ bool has_begun(const std::string &folder, const std::string &object)
     }
 }
 
-/// The runner's own lines of its token, which it writes at once where it has begun. Waits for them for ten seconds.
-std::string token_lines(const std::string &folder)
+/// The word of a runner that has begun and is late: its own, or as its token tells. Waits for it for ten seconds.
+std::string late_word(const std::string &object, const std::string &folder, const Descriptor &pipe)
 {
-    for (const Call patience = Call::within(std::chrono::seconds(10)); !patience.expired();) {
+    std::string word;
+    bool is_over = false;
+    for (const Call patience = Call::within(std::chrono::seconds(10)); !is_over && !patience.expired();) {
+        pollfd wait{pipe.get(), POLLIN, 0};
+        if (::poll(&wait, 1, 5) > 0) {
+            char piece[1024];
+            const ssize_t got = ::read(pipe.get(), piece, sizeof piece);
+            if (got > 0) word.append(piece, static_cast<size_t>(got));
+            is_over = got == 0;
+        }
         const std::string text = litbuild::linux_::slurp((folder + "/.control/token").c_str()).value_or("");
-        if (const size_t at = text.find("\npid "); at != text.npos) return text.substr(at + 1);
-        ::poll(nullptr, 0, 5);
+        const size_t at = text.find("\npid ");
+        if (at != text.npos && word.rfind("error ", 0) != 0) return "ok\n" + text.substr(at + 1);
     }
-    throw Error(Code::timeout, folder + ": its runner has begun, and says nothing");
+    if (!is_over) throw Error(Code::timeout, object + ": its runner has begun, and says nothing");
+    return word;
 }
 
 }  // namespace
@@ -161,11 +171,12 @@ std::string spawn_runner(const Call &call, const LaunchSpec &spec, const std::ve
     } catch (const std::exception &) {
         // The child that we know ends by itself.
         leave(child);
+        child = 0;
         if (!has_begun(spec.folder, object)) throw;
-        return token_lines(spec.folder);
+        word = late_word(object, spec.folder, reader);
     }
     // Only this child, by its number; where the host reaps everything, there is nothing left to wait for.
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    while (child > 0 && ::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
     if (word.rfind("ok\n", 0) == 0) return word.substr(3);
     while (!word.empty() && word.back() == '\n') word.pop_back();

@@ -1,4 +1,5 @@
 // One sibling traces another and keeps it where it is: stopped at an exec.
+#include <errno.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -24,7 +25,9 @@ int main(void)
     }
     if (fork() == 0) {
         record();
-        if (ptrace(PTRACE_SEIZE, traced, NULL, (void *)PTRACE_O_TRACEEXEC) != 0) _exit(1);
+        // It may not have been allowed yet.
+        while (ptrace(PTRACE_SEIZE, traced, NULL, (void *)PTRACE_O_TRACEEXEC) != 0)
+            if (errno != EPERM || usleep(1000) != 0) _exit(1);
         close(seized[1]);
         int status;
         while (waitpid(traced, &status, __WALL) == traced && status >> 8 != (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {

@@ -779,9 +779,8 @@ void World::step(int number)
         if (oldest != builds_.end()) {
             check_files(*oldest);
             if (runids_.size() > 400) {
-                // Its runner may still be putting its last word down.
-                std::error_code error;
-                fs::remove_all(oldest->build->path(), error);
+                until_left(*oldest->build);
+                fs::remove_all(oldest->build->path());
                 runids_.erase(oldest->build->runid());
             }
             builds_.erase(oldest);

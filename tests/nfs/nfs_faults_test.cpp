@@ -403,7 +403,7 @@ BOOST_AUTO_TEST_CASE(a_lock_is_not_taken_for_another_of_the_same_inode)
     const fs::path file = root.logs() / "1/.tags.lease";
     for (const bool is_mounted : {true, false}) {
         BOOST_TEST_CONTEXT((is_mounted ? "by the folder" : "by the server")) {
-            const auto own = way_in(room, root.path, is_mounted, milliseconds(300));
+            const auto own = way_in(room, root.path, is_mounted, seconds(3));
             const auto held = own->lock(Call::within(seconds(30)), build / "tags");
             BOOST_TEST(held->is_held(Call::within(seconds(30))));
             const std::string mine = slurp(file);
@@ -412,12 +412,13 @@ BOOST_AUTO_TEST_CASE(a_lock_is_not_taken_for_another_of_the_same_inode)
                 // In the same file, which is the same to who looks at the number.
                 std::ofstream(file, std::ios::in | std::ios::binary) << others;
             } else {
+                // No inode's number is given again on request: this much, the number tells, too.
                 spill(root.logs() / "1/.next", others);
                 fs::rename(root.logs() / "1/.next", file);
             }
             BOOST_TEST(!held->is_held(Call::within(seconds(30))));
             // It is not written anew by who has lost it, either.
-            std::this_thread::sleep_for(milliseconds(500));
+            std::this_thread::sleep_for(milliseconds(1500));
             BOOST_TEST(slurp(file) == others);
         }
         // Nor removed.

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <litbuild/error.hpp>
 #include <litbuild/linux/descriptor.hpp>
@@ -79,13 +80,17 @@ inline Claim claim(const std::string &folder, const std::string &object, const s
     // A file system that is away holds up a thread of its own, which is left to it.
     auto told = std::make_shared<std::promise<Claim>>();
     std::future<Claim> claim = told->get_future();
-    quiet_thread([told, folder, object, why] {
-        try {
-            told->set_value(detail::claim_now(folder, object, why));
-        } catch (...) {
-            told->set_exception(std::current_exception());
-        }
-    }).detach();
+    try {
+        quiet_thread([told, folder, object, why] {
+            try {
+                told->set_value(detail::claim_now(folder, object, why));
+            } catch (...) {
+                told->set_exception(std::current_exception());
+            }
+        }).detach();
+    } catch (const std::system_error &e) {
+        throw Error(Code::unavailable, object + ": who runs it cannot be told: " + e.what());
+    }
     if (claim.wait_for(patience) != std::future_status::ready)
         throw Error(Code::timeout, object + ": its folder does not answer; who runs it cannot be told");
     return claim.get();

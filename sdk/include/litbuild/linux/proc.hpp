@@ -240,7 +240,7 @@ inline Mark mark_of(pid_t pid, std::string_view assignment)
         }
         return false;
     };
-    for (bool is_again = false;; is_again = true) {
+    for (int looks = 1;; ++looks) {
         const std::optional<std::string> whole = slurp(proc_path(pid, "environ").c_str());
         if (whole && !whole->empty()) return holds(*whole) ? Mark::there : Mark::none;
         const std::optional<ProcStat> stat = stat_of(pid);
@@ -255,7 +255,7 @@ inline Mark mark_of(pid_t pid, std::string_view assignment)
         if (!whole || stat->is_ending() || stat->is_kernel_thread()) return Mark::none;
         if (stat->environment_end == 0) return Mark::hidden;
         // It may have come since it was asked for; an empty one stands somewhere, too.
-        if (is_again || stat->environment_end == stat->environment_begin) return Mark::none;
+        if (looks == 3 || stat->environment_end == stat->environment_begin) return Mark::none;
     }
 }
 

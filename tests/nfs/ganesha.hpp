@@ -123,7 +123,14 @@ public:
         ::waitpid(pid_, nullptr, 0);
         pid_ = 0;
     }
-    void freeze() { ::kill(pid_, SIGSTOP); }
+    /// It stands still when this returns: until then its threads may answer.
+    void freeze()
+    {
+        ::kill(pid_, SIGSTOP);
+        int status = 0;
+        for (int i = 0; i < 6000 && ::waitpid(pid_, &status, WUNTRACED | WNOHANG) == 0; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     void thaw() { ::kill(pid_, SIGCONT); }
     pid_t pid() const { return pid_; }
 

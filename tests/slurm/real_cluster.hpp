@@ -104,7 +104,19 @@ public:
 
     void start_controller() { controller_ = start({path_of("slurmctld"), "-D"}, "ctld.out"); }
     void end_controller(int signal) { end(controller_, signal); }
-    void freeze_controller() const { ::kill(controller_, SIGSTOP); }
+    /// It stands still when this returns: until then its threads may answer.
+    void freeze_controller() const
+    {
+        ::kill(controller_, SIGSTOP);
+        eventually("the controller's standstill", [&] {
+            const std::vector<pid_t> threads = litbuild::linux_::numbers_in(("/proc/" + std::to_string(controller_) + "/task").c_str());
+            return std::all_of(threads.begin(), threads.end(), [&](pid_t thread) {
+                const std::string stat = "task/" + std::to_string(thread) + "/stat";
+                const auto seen = litbuild::linux_::parse_stat(slurp(litbuild::linux_::proc_path(controller_, stat.c_str())));
+                return !seen || seen->state == 'T';
+            });
+        });
+    }
     void thaw_controller() const { ::kill(controller_, SIGCONT); }
     void start_rest()
     {

@@ -104,7 +104,7 @@ void leave(pid_t child)
     });
 }
 
-/// Whether the runner had the right to run the build before this took it. Where that cannot be told, it may have.
+/// Whether the runner had the right to run the build before this took it. False, too, where that cannot be told.
 bool has_begun(const std::string &folder, const std::string &object)
 {
     try {

@@ -377,10 +377,10 @@ TreeSize DeadlineFs::measure(const Call &call, const Path &tree)
     return send<TreeSize>(call, [tree](Fs &fs, const Call &inner, Errand &) { return fs.measure(inner, tree); });
 }
 
-void DeadlineFs::copy_tree(const Call &call, const Path &from, const Path &to, const Told &told)
+bool DeadlineFs::copy_tree(const Call &call, const Path &from, const Path &to, const Told &told)
 {
-    errands_->run(call, [from, to, &told](Fs &fs, const Call &inner, Errand &errand) {
-        fs.copy_tree(inner, from, to, [&](uint64_t bytes) { errand.for_caller([&] { told(bytes); }); });
+    return send<bool>(call, [from, to, &told](Fs &fs, const Call &inner, Errand &errand) {
+        return fs.copy_tree(inner, from, to, [&](uint64_t bytes) { errand.for_caller([&] { told(bytes); }); });
     });
 }
 

@@ -368,6 +368,12 @@ void FolderStore::Moving::begin(Place to)
     }
 }
 
+bool FolderStore::Moving::is_copied(Compare what, const Told &told)
+{
+    const Paths at = paths(*journal_);
+    return unless_stale([&] { return fs_.same_tree(call_, at.source, at.copy, what, told); });
+}
+
 void FolderStore::Moving::copy()
 {
     const Paths at = paths(*journal_);
@@ -386,11 +392,7 @@ void FolderStore::Moving::copy()
         // Who edits tags without a pause is kept waiting in the end.
         if (i + 2 == copies) tags_ = hold_tags(at.source);
         if (i > 0) require_lock();
-        const bool is_copied = unless_stale([&] {
-            fs_.copy_tree(call_, at.source, at.copy, told);
-            return fs_.same_tree(call_, at.source, at.copy, Compare::all, told);
-        });
-        if (is_copied) return;
+        if (fs_.copy_tree(call_, at.source, at.copy, told) && is_copied(Compare::all, told)) return;
         // A file that was changed without a trace in its times is copied again only where it is not there.
         if (i + 2 == copies) fs_.remove_tree(call_, at.copy);
     }
@@ -402,16 +404,10 @@ void FolderStore::Moving::publish()
     const Paths at = paths(*journal_);
     const Told nobody = [](uint64_t) {};
     if (!tags_) tags_ = hold_tags(at.source);
-    const auto is_copied = [&] {
-        return unless_stale([&] { return fs_.same_tree(call_, at.source, at.copy, Compare::attributes, nobody); });
-    };
-    for (int i = 0; !is_copied(); ++i) {
+    for (int i = 0; !is_copied(Compare::attributes, nobody); ++i) {
         if (i == copies) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
         require_lock();
-        (void)unless_stale([&] {
-            fs_.copy_tree(call_, at.source, at.copy, nobody);
-            return true;
-        });
+        (void)fs_.copy_tree(call_, at.source, at.copy, nobody);
     }
     fs_.sync_dir(call_, at.copy.parent());
     call_.check(object_);

@@ -56,6 +56,7 @@ private:
     void put_back(const Journal &journal);
 
     void begin(Place to);
+    bool is_copied(Compare what, const Told &told);
     void copy();
     void publish();
     void retire();

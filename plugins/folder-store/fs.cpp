@@ -37,7 +37,7 @@ void Fs::raise(const TreeFault &fault, const Path &tree) const
     // Not a Path: it may be longer than one can be.
     const std::string place = shown(tree) + (fault.where.empty() ? "" : "/") + shown_name(fault.where);
     if (fault.number == EXDEV) throw Error(Code::refused, place + ": is a mount point", EXDEV);
-    if (fault.number == ESTALE) throw Error(Code::unavailable, place + ": changes while it is read", ESTALE);
+    if (fault.number == ESTALE && !fault.in_copy) throw Error(Code::unavailable, place + ": changes while it is read", ESTALE);
     if (fault.number == ELOOP || fault.number == ENOTDIR)
         throw Error(Code::unavailable, place + ": was swapped for something else meanwhile", fault.number);
     throw os_error(place, fault.action, fault.number);

@@ -81,6 +81,7 @@ struct TreeFault {
     int number = 0;      ///< errno; 0: nothing
     std::string where;   ///< relative to the top
     const char *action = "";
+    bool in_copy = false;   ///< not in the tree that is read
 };
 
 /// Held by who made it, as long as it lives.
@@ -177,8 +178,9 @@ public:
     /// What is the same in `to` by size and time is not copied again, what is not in `from` is removed from it. Never
     /// changes `from`; may use the name of `to` with ".links" behind it until it returns. Code::not_found: no folder `from`.
     /// Code::denied: a part may not be read, or a device not be made.
-    /// Code::unsupported: `to` cannot keep an extended attribute. Code::unavailable: `from` changes meanwhile.
-    virtual void copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) = 0;
+    /// Code::unsupported: `to` cannot keep an extended attribute.
+    /// False: a part of `from` went away while it was read; `to` may be copied to again.
+    virtual bool copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) = 0;
     /// Whether `copy` is what copy_tree makes of `tree`.
     virtual bool same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told) = 0;
 

@@ -52,7 +52,7 @@ public:
     TreeFault run()
     {
         if (from_.error() != 0) failed(from_.error(), "", "copy it");
-        if (to_.error() != 0) failed(to_.error(), "", "copy it");
+        if (to_.error() != 0) failed_in_copy(to_.error(), "", "copy it");
         if (fault_.number != 0 || !begin(Old::maybe)) return fault_;
         for (;;) {
             call_.check(object_);
@@ -65,9 +65,9 @@ public:
             if (levels_.size() == 1) break;
             levels_.pop_back();
             if (const int error = from_.leave(); error != 0) return failed(error, "", "copy it"), fault_;
-            if (const int error = to_.leave(); error != 0) return failed(error, "", "copy it"), fault_;
+            if (const int error = to_.leave(); error != 0) return failed_in_copy(error, "", "copy it"), fault_;
         }
-        if (late_ && ::syncfs(to_.dir()) != 0) failed(errno, "", "write it to the disk");
+        if (late_ && ::syncfs(to_.dir()) != 0) failed_in_copy(errno, "", "write it to the disk");
         return fault_;
     }
 
@@ -79,6 +79,7 @@ private:
         struct stat attributes {};
     };
 
+    // Of both, where either may be meant: that is before the sync, and what was not copied to its end is copied again.
     bool failed(int number, const std::string &name, const char *action)
     {
         fault_.number = number;
@@ -87,6 +88,11 @@ private:
         fault_.where += name;
         fault_.action = action;
         return false;
+    }
+    bool failed_in_copy(int number, const std::string &name, const char *action)
+    {
+        fault_.in_copy = true;
+        return failed(number, name, action);
     }
 
     // Both cursors are in the folder that begins.
@@ -97,10 +103,10 @@ private:
         if (const int error = sorted_names(from_, level.names); error != 0) return failed(error, "", "copy it");
         if (old == Old::maybe) {
             struct stat there;
-            if (::fstat(to_.dir(), &there) != 0) return failed(errno, "", "copy it");
+            if (::fstat(to_.dir(), &there) != 0) return failed_in_copy(errno, "", "copy it");
             if ((there.st_mode & 0700) != 0700) (void)!::fchmod(to_.dir(), 0700);
             std::vector<std::string> found;
-            if (const int error = sorted_names(to_.dir(), found); error != 0) return failed(error, "", "copy it");
+            if (const int error = sorted_names(to_.dir(), found); error != 0) return failed_in_copy(error, "", "copy it");
             for (const std::string &name : found)
                 if (!std::binary_search(level.names.begin(), level.names.end(), name) && !clear(name)) return false;
         }
@@ -121,14 +127,14 @@ private:
             late_ = true;
             return true;
         }
-        return ::fsync(fd) == 0 || failed(errno, name, "write it to the disk");
+        return ::fsync(fd) == 0 || failed_in_copy(errno, name, "write it to the disk");
     }
 
     bool clear(const std::string &name)
     {
         std::string where;
         const int error = remove_entry(call_, to_.dir(), name, object_, where);
-        return error == 0 || failed(error, where, "replace it");
+        return error == 0 || failed_in_copy(error, where, "replace it");
     }
 
     bool item(const std::string &name)
@@ -139,7 +145,7 @@ private:
             return errno == ENOENT || failed(errno, name, "copy it");
         struct stat there;
         bool is_there = ::fstatat(to_.dir(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0;
-        if (!is_there && errno != ENOENT) return failed(errno, name, "copy it");
+        if (!is_there && errno != ENOENT) return failed_in_copy(errno, name, "copy it");
         if (is_there && (there.st_mode & S_IFMT) != (found.st_mode & S_IFMT)) {
             if (!clear(name)) return false;
             is_there = false;
@@ -153,11 +159,11 @@ private:
 
     bool folder(const std::string &name, bool is_there)
     {
-        if (!is_there && ::mkdirat(to_.dir(), name.c_str(), 0700) != 0) return failed(errno, name, "copy it");
+        if (!is_there && ::mkdirat(to_.dir(), name.c_str(), 0700) != 0) return failed_in_copy(errno, name, "copy it");
         if (const int error = from_.enter(name); error != 0) return failed(error, name, "copy it");
         // The one on the way down must not be left alone on the way up.
         const int error = to_.enter(name);
-        if (error != 0) return failed(error, "", "copy it");
+        if (error != 0) return failed_in_copy(error, "", "copy it");
         return begin(is_there ? Old::maybe : Old::none);
     }
 
@@ -186,9 +192,9 @@ private:
                 if (there && there->st_ino == first.st_ino) return true;
                 if (there && !clear(name)) return false;
                 return ::linkat(links_.get(), key.c_str(), to_.dir(), name.c_str(), 0) == 0 ||
-                       failed(errno, name, "link it");
+                       failed_in_copy(errno, name, "link it");
             }
-            if (errno != ENOENT) return failed(errno, name, "copy it");
+            if (errno != ENOENT) return failed_in_copy(errno, name, "copy it");
         }
         const auto size = static_cast<uint64_t>(found.st_size);
         Descriptor out;
@@ -201,14 +207,14 @@ private:
         } else {
             if (there && !clear(name)) return false;
             out.reset(::openat(to_.dir(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-            if (!out) return failed(errno, name, "copy it");
+            if (!out) return failed_in_copy(errno, name, "copy it");
             error = copy_content(call_, in.get(), out.get(), size, object_, told_);
             // The times come last, and so tell that the content is whole.
             if (error == 0) error = copy_attributes(in.get(), found, out.get());
             if (error != 0) return failed(error, name, "copy it");
         }
         if (is_linked && ::linkat(to_.dir(), name.c_str(), links_.get(), key.c_str(), 0) != 0)
-            return failed(errno, name, "link it");
+            return failed_in_copy(errno, name, "link it");
         return sync(out.get(), name);
     }
 
@@ -230,21 +236,21 @@ private:
         std::array<char, 4097> target{};
         const ssize_t size = ::readlinkat(from_.dir(), name.c_str(), target.data(), target.size() - 1);
         if (size < 0) return failed(errno, name, "copy it");
-        if (::symlinkat(target.data(), to_.dir(), name.c_str()) != 0) return failed(errno, name, "copy it");
+        if (::symlinkat(target.data(), to_.dir(), name.c_str()) != 0) return failed_in_copy(errno, name, "copy it");
         return attributes(name, found);
     }
 
     bool special(const std::string &name, const struct stat &found)
     {
         const mode_t kind = found.st_mode & S_IFMT;
-        if (::mknodat(to_.dir(), name.c_str(), kind | 0600, found.st_rdev) != 0) return failed(errno, name, "copy it");
+        if (::mknodat(to_.dir(), name.c_str(), kind | 0600, found.st_rdev) != 0) return failed_in_copy(errno, name, "copy it");
         return attributes(name, found);
     }
 
     bool attributes(const std::string &name, const struct stat &found)
     {
         const int error = copy_attributes_at(found, to_.dir(), name.c_str());
-        if (error != 0) return failed(error, name, "copy its attributes");
+        if (error != 0) return failed_in_copy(error, name, "copy its attributes");
         // What is never opened is written to the disk with the folder that it lies in.
         return true;
     }

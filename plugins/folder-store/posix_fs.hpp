@@ -39,7 +39,7 @@ public:
     void remove_tree(const Call &call, const Path &path) override;
     std::unique_ptr<Lock> lock(const Call &call, const Path &path) override;
     TreeSize measure(const Call &call, const Path &tree) override;
-    void copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) override;
+    bool copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) override;
     bool same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told) override;
     std::unique_ptr<Notices> notices() override;
 

@@ -91,15 +91,19 @@ TreeSize PosixFs::measure(const Call &call, const Path &tree)
     return size;
 }
 
-void PosixFs::copy_tree(const Call &call, const Path &from, const Path &to, const Told &told)
+bool PosixFs::copy_tree(const Call &call, const Path &from, const Path &to, const Told &told)
 {
     const Path links = to.parent() / (std::string(to.name()) + ".links");
     remove_tree(call, links);
     // Nobody is to look into them while modes and owners are not what they will be.
     for (const Path &made : {to, links})
         if (make_dir(call, made)) (void)!::fchmod(open_tree(made).get(), 0700);
-    raise(litbuild::folder::copy_tree(call, open_tree(from), open_tree(to), open_tree(links), shown(from), told), from);
+    const TreeFault fault =
+        litbuild::folder::copy_tree(call, open_tree(from), open_tree(to), open_tree(links), shown(from), told);
+    const bool has_gone = fault.number == ESTALE && !fault.in_copy;
+    if (!has_gone) raise(fault, from);
     remove_tree(call, links);
+    return !has_gone;
 }
 
 bool PosixFs::same_tree(const Call &call, const Path &tree, const Path &copy, Compare what, const Told &told)

@@ -394,6 +394,20 @@ private:
         }
     }
 
+    /// Whether a session was there before the runner. Nobody can join one, so none of the runner's tree is in it. A leader may
+    /// have ended since, which leaves its number to the session; others in it that are older than the runner tell the same.
+    static bool is_older(pid_t session, uint64_t runner_start)
+    {
+        if (session == 0) return true;   // made outside of this pid namespace
+        if (const auto leader = linux_::stat_of(session); leader && leader->session == session)
+            return leader->start < runner_start;
+        const std::vector<pid_t> all = linux_::numbers_in("/proc");
+        return std::any_of(all.begin(), all.end(), [&](pid_t pid) {
+            const auto stat = linux_::stat_of(pid);
+            return stat && stat->session == session && stat->start < runner_start;
+        });
+    }
+
     /// Where a runner was killed and no group held its tree, a process may be left that bears no mark. All such are among
     /// what the runner's adopter has got since; where somebody there cannot be told from one, that is said, for neither
     /// "stopped" nor a signal would be right. True: one that bears the mark was found there.
@@ -410,9 +424,7 @@ private:
             const uint64_t surroundings = linux_::surroundings_of(pid);
             const auto stat = linux_::stat_of(pid);
             if (!held || linux_::has_ended(held) || !stat || stat->start < token.start) return Ours::no;
-            // Sessions cannot be joined: what is in one that is older than the runner is none of its tree.
-            const auto session = linux_::stat_of(stat->session);
-            if ((session && session->start < token.start) || linux_::user_of(pid) != token.user) return Ours::no;
+            if (linux_::user_of(pid) != token.user || is_older(stat->session, token.start)) return Ours::no;
             // On its way out a process shows neither mark nor surroundings, in the middle of exec no mark.
             if (own == linux_::Mark::hidden || (stat->is_ending() && !stat->is_dead())) return Ours::passing;
             if (any == linux_::Mark::there) return own == linux_::Mark::there ? Ours::yes : Ours::no;
@@ -426,7 +438,7 @@ private:
             is_passing = is_ours = false;
             report.survivors.clear();
             for (const pid_t pid : linux_::children_of(adopter)) {
-                const Ours ours = look_at(pid);
+                const Ours ours = pid == ::getpid() ? Ours::no : look_at(pid);
                 if (ours == Ours::passing) is_passing = true;
                 if (ours == Ours::yes) is_ours = true;
                 const bool is_stranger = ours == Ours::passing && linux_::surroundings_of(pid) != token.surroundings;

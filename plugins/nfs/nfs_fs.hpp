@@ -51,7 +51,7 @@ public:
     void remove_tree(const Call &call, const folder::Path &path) override;
     std::unique_ptr<folder::Lock> lock(const Call &call, const folder::Path &path) override;
     folder::TreeSize measure(const Call &call, const folder::Path &tree) override;
-    void copy_tree(const Call &call, const folder::Path &from, const folder::Path &to,
+    bool copy_tree(const Call &call, const folder::Path &from, const folder::Path &to,
                    const folder::Told &told) override;
     bool same_tree(const Call &call, const folder::Path &tree, const folder::Path &copy, folder::Compare what,
                    const folder::Told &told) override;

@@ -165,16 +165,20 @@ folder::TreeSize NfsFs::measure(const Call &call, const Path &tree)
     });
 }
 
-void NfsFs::copy_tree(const Call &call, const Path &from, const Path &to, const folder::Told &told)
+bool NfsFs::copy_tree(const Call &call, const Path &from, const Path &to, const folder::Told &told)
 {
-    at_server(call, from, "copy it", [&](Client &client) {
+    return at_server(call, from, "copy it", [&](Client &client) {
         const Node parent = walk_folder(client, to.parent());
         const Node source = walk_folder(client, from);
         // Nobody is to look into it while modes and owners are not what they will be.
         const int number = client.make_folder(parent.handle, to.name(), 0700);
         if (number != 0 && number != EEXIST) throw Refusal{number};
         const Node target = walk_folder(client, to);
-        raise(nfs::copy_tree(client, source, target, shown(from), told), from);
+        const folder::TreeFault fault = nfs::copy_tree(client, source, target, shown(from), told);
+        // On either side: what was written is on the server's disk.
+        const bool has_gone = fault.number == ESTALE;
+        if (!has_gone) raise(fault, from);
+        return !has_gone;
     });
 }
 

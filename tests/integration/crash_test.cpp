@@ -115,6 +115,60 @@ BOOST_AUTO_TEST_CASE(a_build_whose_runner_was_killed_is_lost_with_evidence_and_c
     }
 }
 
+// As what a daemon starts: it left its parent behind and with that, maybe, the leader of its session.
+BOOST_AUTO_TEST_CASE(what_is_born_into_an_older_session_is_not_taken_for_an_orphan_of_the_build)
+{
+    int asks[2], tells[2];
+    BOOST_REQUIRE((::pipe2(asks, O_CLOEXEC) == 0 && ::pipe2(tells, O_CLOEXEC) == 0));
+    const auto say = [&] {
+        const pid_t self = ::getpid();
+        if (::write(tells[1], &self, sizeof self) != sizeof self) ::_exit(1);
+    };
+    const auto heard = [&] {
+        pid_t pid = 0;
+        BOOST_REQUIRE(::read(tells[0], &pid, sizeof pid) == static_cast<ssize_t>(sizeof pid));
+        return pid;
+    };
+    const pid_t leader = ::fork();
+    if (leader == 0) {
+        ::setsid();
+        if (::fork() != 0) ::_exit(0);
+        say();
+        char byte;
+        if (::read(asks[0], &byte, 1) != 1) ::_exit(1);
+        // Whose parent ends comes to the adopter of the build's orphans.
+        if (::fork() == 0) {
+            if (::fork() != 0) ::_exit(0);
+            say();
+        }
+        for (;;) ::pause();
+    }
+    const linux_::Descriptor daemon = linux_::open_pidfd(heard());
+    ::waitpid(leader, nullptr, 0);
+    BOOST_TEST(!linux_::stat_of(leader));
+    // Processes tell their age in hundredths of a second, and no runner of the same one is younger for certain.
+    std::this_thread::sleep_for(30ms);
+
+    const TempRoot root;
+    Config config{.root = root.path()};
+    config.process.config = R"({"cgroup": "none"})";
+    const Engine engine(config);
+    const Build build = engine.launch("contoso", shell("trap '' TERM; setsid sleep 600 & touch up; sleep 600"));
+    until_file(build.path() / "up");
+    BOOST_REQUIRE(::write(asks[1], "", 1) == 1);
+    const pid_t stranger = heard();
+    const linux_::Descriptor held = linux_::open_pidfd(stranger);
+    eventually("adopted", [&] { return linux_::stat_of(stranger)->parent == ::getpid(); });
+    ::kill(runner_of(build), SIGKILL);
+    const StopResult result = build.stop({.grace = 100ms});
+    BOOST_TEST(result.message == "Build id 1 has been stopped");
+    BOOST_TEST(name(build.get_status().state) == "stopped");
+    BOOST_TEST(!linux_::has_ended(held));
+    linux_::send(held, SIGKILL);
+    linux_::send(daemon, SIGKILL);
+    for (const int fd : {asks[0], asks[1], tells[0], tells[1]}) ::close(fd);
+}
+
 BOOST_AUTO_TEST_CASE(a_runner_that_stands_still_does_not_save_its_build)
 {
     const TempRoot root;

@@ -350,7 +350,7 @@ void every_point(const std::string &what, const Place &place, int points, Once o
     const int first = is_long() ? 1 : 1 + static_cast<int>(std::random_device()() % static_cast<unsigned>(step));
     if (text && *text) {
         at(std::atoi(text));
-    } else {
+    } else if (total > 0) {
         // Somewhat beyond, for the number of calls is not the same each time.
         for (int point = first, missed = 0; missed < 3 && wrongs.size() < 40 && point < total * 3 + 100; point += step) missed = at(point) ? 0 : missed + 1;
     }

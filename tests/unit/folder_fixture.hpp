@@ -343,11 +343,12 @@ struct Faulty : Fs {
         return std::make_unique<Watched>(*this, inner.lock(c, p));
     }
     folder::TreeSize measure(const Call &c, const folder::Path &p) override { return inner.measure(c, p); }
-    void copy_tree(const Call &c, const folder::Path &from, const folder::Path &to, const folder::Told &t) override
+    bool copy_tree(const Call &c, const folder::Path &from, const folder::Path &to, const folder::Told &t) override
     {
         change("copy_tree", to);
-        inner.copy_tree(c, from, to, t);
+        const bool is_whole = inner.copy_tree(c, from, to, t);
         if (on_copied) on_copied();
+        return is_whole && gone_while_copied-- <= 0;
     }
     bool same_tree(const Call &c, const folder::Path &a, const folder::Path &b, folder::Compare w,
                    const folder::Told &t) override
@@ -383,6 +384,7 @@ struct Faulty : Fs {
     int64_t frozen_ns = 0;   // the file system's clock stands still
     std::function<void(const std::string &)> on_look, on_read_dir, on_read, on_rename, on_sync, on_replace;
     std::function<void()> on_copied, on_held;
+    int gone_while_copied = 0;   ///< in so many copies a part of the source goes away
 };
 
 struct FaultyStore : TempFolder {

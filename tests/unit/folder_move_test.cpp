@@ -402,17 +402,27 @@ BOOST_AUTO_TEST_CASE(what_goes_while_it_is_read_is_copied_again)
     TwoDisks f;
     const BuildName build = f.furnished();
     int copies = 0;
-    f.faults->on_copied = [&] {
-        if (++copies == 1) throw Error(Code::unavailable, "a folder: changes while it is read", ESTALE);
-    };
+    f.faults->on_copied = [&] { ++copies; };
+    f.faults->gone_while_copied = 1;
     f.store.archive(Call(), build);
     BOOST_TEST(copies == 2);
     BOOST_TEST(f.all() == "a1");
     BOOST_TEST(f.left_overs() == "");
     f.store.restore(Call(), build);
-    f.faults->on_copied = [&] { throw Error(Code::unavailable, "a folder: changes while it is read", ESTALE); };
+    f.faults->gone_while_copied = 100;
     BOOST_TEST(failure([&] { f.store.archive(Call(), build); }) ==
                "unavailable; contoso/1: changes while it is moved; try again");
+    BOOST_TEST(f.all() == "1");
+    BOOST_TEST(f.left_overs() == "");
+}
+
+// Then nobody knows what is on the disk, whatever a second try says.
+BOOST_AUTO_TEST_CASE(what_goes_while_it_is_written_is_told)
+{
+    TwoDisks f;
+    const BuildName build = f.furnished();
+    f.faults->on_copied = [&] { throw Error(Code::unavailable, "a file: cannot write it to the disk", ESTALE); };
+    BOOST_TEST(failure([&] { f.store.archive(Call(), build); }) == "unavailable; a file: cannot write it to the disk");
     BOOST_TEST(f.all() == "1");
     BOOST_TEST(f.left_overs() == "");
 }

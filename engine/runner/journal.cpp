@@ -116,8 +116,8 @@ void Journal::write(const char *type, object members, Sync sync)
     const std::string line = boost::json::serialize(event) + "\n";
     is_behind_ = false;
     append(line);
-    // A file server may tell only now that it is full, and has none of it then.
-    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+    // What failed once is not tried again by a second sync; the line is written anew. Not every file can be synced.
+    if (sync == Sync::yes && ::fdatasync(events_.get()) != 0 && errno != EINVAL && errno != ENOSYS) {
         const int number = errno;
         (void)!::ftruncate(events_.get(), static_cast<off_t>(offset_));
         throw litbuild::os_error(object_, "write its events.jsonl", number);
@@ -214,10 +214,12 @@ void Journal::write_snapshot()
                              {"steps", std::move(steps)},
                              {"detail", detail_}};
     {
-        const litbuild::linux_::Descriptor file(
+        litbuild::linux_::Descriptor file(
             ::openat(folder_, ".status.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
         if (!file) throw litbuild::os_error(object_, "write its status.json", errno);
         write_all(object_, file.get(), boost::json::serialize(snapshot) + "\n");
+        // A file server may tell only now that it is full.
+        if (::close(file.release()) != 0 && errno != EINTR) throw litbuild::os_error(object_, "write its status.json", errno);
     }
     if (::renameat(folder_, ".status.new", folder_, "status.json") != 0)
         throw litbuild::os_error(object_, "write its status.json", errno);

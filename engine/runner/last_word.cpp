@@ -93,16 +93,19 @@ int Supervisor::last_word()
     for (const std::string &group : setup_.groups) Cgroup::open(group).remove();
     report_.reset();
     journal_.release_room();
+    constexpr int attempts = 60;
     bool is_said = false;
     for (int attempt = 0;; ++attempt) {
         try {
-            if (!is_said) journal_.write(litbuild::name(status.state), members, Sync::yes);
+            // In the end better not for certain than not at all.
+            const Sync sync = attempt < attempts ? Sync::yes : Sync::no;
+            if (!is_said) journal_.write(litbuild::name(status.state), members, sync);
             else journal_.catch_up();
             break;
         } catch (const litbuild::Error &) {
             is_said = is_said || journal_.is_behind();
             // Nowhere to say it. Space may come back; after a minute the build is told as lost, which is what it is.
-            if (attempt == 60 || journal_.is_removed()) break;
+            if (attempt == attempts || journal_.is_removed()) break;
             ::poll(nullptr, 0, 1000);
         }
     }

@@ -61,11 +61,17 @@ std::string identity()
         const auto stat = litbuild::linux_::stat_of(pid);
         return stat ? stat->start : 0;
     };
-    const pid_t self = ::getpid(), adopter = ::getppid();
+    const pid_t self = ::getpid();
     line("pid", static_cast<uint64_t>(self));
     line("start", start_of(self));
-    line("adopter", static_cast<uint64_t>(adopter));
-    line("adopter-start", start_of(adopter));
+    // The first one has adopted this process. Once it is gone one above it will, nobody can see which; a token has little room.
+    int above = 0;
+    for (pid_t adopter = ::getppid(); adopter > 0 && above < 16; ++above) {
+        const auto stat = litbuild::linux_::stat_of(adopter);
+        line("adopter", static_cast<uint64_t>(adopter));
+        line("adopter-start", stat ? stat->start : 0);
+        adopter = stat ? stat->parent : 0;
+    }
     line("surroundings", litbuild::linux_::surroundings_of(self));
     line("user", ::geteuid());
     return out;

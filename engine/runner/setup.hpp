@@ -6,8 +6,8 @@
 //   LITBUILD_RUNNER_LAUNCHER    pid of the launching process, whose child this is: go on in a child, so that it has none to
 //                               wait for, and do nothing where it is gone: others have seen that and said that nothing ran
 //   LITBUILD_RUNNER_TOKEN       the controller's token; lines "KEY N" are added: pid, start, adopter (who gets the orphans
-//                               once the runner is gone), adopter-start, surroundings, user; it is kept in
-//                               `.control/token` before the runner is ready
+//                               once the runner is gone, then those above) each with adopter-start, surroundings, user; it is
+//                               kept in `.control/token` before the runner is ready
 //   LITBUILD_RUNNER_DETAIL      JSON object for the status; `place` in it, a text, is shown to people
 //   LITBUILD_RUNNER_KILL_GROUP  folder of a version 2 control group that holds the steps and may be killed as one
 //   LITBUILD_RUNNER_GROUPS      folders, ':' between them, of control groups that each step is put into

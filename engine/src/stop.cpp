@@ -149,8 +149,11 @@ StopResult Build::stop(const StopOptions &options, Call given) const
         // Without a token the launch was cut short; what there is of it goes by the uuid alone.
         try {
             report = core.processes->stop(call, token.value_or(""), core.uuid(call, name_), plan);
-        } catch (const Error &) {
-            if (token) throw;
+        } catch (const Error &e) {
+            // Not every controller can do that; one that could not just now does not know that nothing is left.
+            const bool is_able = e.code() != Code::unsupported && e.code() != Code::corrupt && e.code() != Code::invalid &&
+                                 e.code() != Code::not_found;
+            if (token || is_able) throw;
         }
     }
     while (report.outcome == StopOutcome::requested && is_active(core.status(core.bounded(Call()), name_).state)) {

@@ -279,6 +279,7 @@ bool FolderStore::Moving::settle(const Journal &journal, std::optional<Place> wa
         return false;
     }
     if (destination) {
+        fs_.sync_dir(call_, at.destination.parent());
         drop(journal);
         return false;
     }
@@ -404,10 +405,11 @@ void FolderStore::Moving::publish()
     const Paths at = paths(*journal_);
     const Told nobody = [](uint64_t) {};
     if (!tags_) tags_ = hold_tags(at.source);
-    for (int i = 0; !is_copied(Compare::attributes, nobody); ++i) {
+    bool is_whole = true;
+    for (int i = 0; !is_whole || !is_copied(Compare::attributes, nobody); ++i) {
         if (i == copies) throw Error(Code::unavailable, object_ + ": changes while it is moved; try again");
         require_lock();
-        (void)fs_.copy_tree(call_, at.source, at.copy, nobody);
+        is_whole = fs_.copy_tree(call_, at.source, at.copy, nobody);
     }
     fs_.sync_dir(call_, at.copy.parent());
     call_.check(object_);
@@ -426,13 +428,14 @@ void FolderStore::Moving::publish()
     if (renamed == Renamed::exists) throw store_.in_the_way(call_, build_, journal_->to);
     if (renamed != Renamed::done)
         throw Error(Code::unavailable, object_ + ": is being moved by others; try again");
-    fs_.sync_dir(call_, at.destination.parent());
 }
 
 // From here on nothing looks at the deadline but the removal of the trash.
 void FolderStore::Moving::retire()
 {
     const Paths at = paths(*journal_);
+    // Who brought it there may not have come to that.
+    fs_.sync_dir(call_, at.destination.parent());
     if (fs_.look(call_, at.trash).kind == Kind::none) {
         require_lock();
         Renamed renamed = Renamed::done;

@@ -40,7 +40,11 @@ void Fs::raise(const TreeFault &fault, const Path &tree) const
     if (fault.number == ESTALE && !fault.in_copy) throw Error(Code::unavailable, place + ": changes while it is read", ESTALE);
     if (fault.number == ELOOP || fault.number == ENOTDIR)
         throw Error(Code::unavailable, place + ": was swapped for something else meanwhile", fault.number);
-    throw os_error(place, fault.action, fault.number);
+    const Error error = os_error(place, fault.action, fault.number);
+    // A disk's own time limit is not the caller's: what it says is that nobody knows what was written.
+    if (fault.in_copy && (error.code() == Code::timeout || error.code() == Code::cancelled))
+        throw Error(Code::unavailable, error.what(), fault.number);
+    throw error;
 }
 
 }  // namespace litbuild::folder

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include <litbuild/error.hpp>
 #include <litbuild/linux/proc.hpp>
 
 #include <folder-store/fields.hpp>
@@ -32,7 +33,11 @@ uint64_t number_in(std::string_view text) noexcept
 Owning look_for(int64_t pid, int64_t start)
 {
     if (pid <= 0 || pid > INT32_MAX || start <= 0) return Owning::unknown;
-    return linux_::hold(static_cast<pid_t>(pid), static_cast<uint64_t>(start)) ? Owning::alive : Owning::gone;
+    try {
+        return linux_::hold(static_cast<pid_t>(pid), static_cast<uint64_t>(start)) ? Owning::alive : Owning::gone;
+    } catch (const Error &) {
+        return Owning::unknown;
+    }
 }
 
 }  // namespace

@@ -53,7 +53,10 @@ public:
     {
         if (from_.error() != 0) failed(from_.error(), "", "copy it");
         if (to_.error() != 0) failed_in_copy(to_.error(), "", "copy it");
-        if (fault_.number != 0 || !begin(Old::maybe)) return fault_;
+        if (fault_.number != 0) return fault_;
+        begun_.reset(::fcntl(to_.dir(), F_DUPFD_CLOEXEC, 0));
+        if (!begun_) failed_in_copy(errno, "", "copy it");
+        if (!begun_ || !begin(Old::maybe)) return fault_;
         for (;;) {
             call_.check(object_);
             Level &level = levels_.back();
@@ -67,7 +70,7 @@ public:
             if (const int error = from_.leave(); error != 0) return failed(error, "", "copy it"), fault_;
             if (const int error = to_.leave(); error != 0) return failed_in_copy(error, "", "copy it"), fault_;
         }
-        if (late_ && ::syncfs(to_.dir()) != 0) failed_in_copy(errno, "", "write it to the disk");
+        if (late_ && ::syncfs(begun_.get()) != 0) failed_in_copy(errno, "", "write it to the disk");
         return fault_;
     }
 
@@ -204,6 +207,9 @@ private:
         if (error != 0) return failed(error, name, "copy it");
         if (is_copied) {
             told_(size);
+            // Its own sync may have failed, and been told to who is gone: the comparison is to see what the disk has.
+            if (::fsync(out.get()) != 0) return failed_in_copy(errno, name, "write it to the disk");
+            (void)::posix_fadvise(out.get(), 0, 0, POSIX_FADV_DONTNEED);
         } else {
             if (there && !clear(name)) return false;
             out.reset(::openat(to_.dir(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -262,6 +268,7 @@ private:
     Descriptor links_;
     std::vector<Level> levels_;
     bool can_sync_all_;
+    Descriptor begun_;   // to sync by: it is told what failed since it was opened
     bool late_ = false;
     int synced_ = 0;
     TreeFault fault_;

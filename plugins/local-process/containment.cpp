@@ -150,7 +150,12 @@ Containment Containers::make(const std::string &uuid, const Limits &limits, bool
         out.rlimits.push_back("nproc=" + std::to_string(limits.processes + now.procs));
         note("processes", limits.processes, ::geteuid() == 0 ? "nothing: rlimits do not bind root" : "rlimit of the user");
     }
-    if (!limited("memory", limits.memory_bytes, "memory.max", "memory.limit_in_bytes", memory_bases_)) {
+    if (limited("memory", limits.memory_bytes, "memory.max", "memory.limit_in_bytes", memory_bases_)) {
+        // With swap on top the limit would be none. Not every kernel has these.
+        for (const std::string &group : out.groups)
+            if (limits.memory_bytes > 0 && !set(group, "memory.swap.max", 0))
+                (void)set(group, "memory.memsw.limit_in_bytes", limits.memory_bytes);
+    } else {
         out.rlimits.push_back("as=" + std::to_string(limits.memory_bytes));
         note("memory", limits.memory_bytes, "rlimit of each process");
     }

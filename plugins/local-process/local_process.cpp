@@ -408,14 +408,26 @@ private:
         });
     }
 
+    /// Who may have the orphans of the tree: the first adopter as long as it lives, then any above it, at last init.
+    static std::vector<pid_t> adopters_of(const Token &token)
+    {
+        std::vector<pid_t> out;
+        for (const Token::Adopter &each : token.adopters)
+            if (each.pid != 1 && linux_::hold(each.pid, each.start)) {
+                out.push_back(each.pid);
+                if (&each == &token.adopters.front()) return out;
+            }
+        out.push_back(1);
+        return out;
+    }
+
     /// Where a runner was killed and no group held its tree, a process may be left that bears no mark. All such are among
     /// what the runner's adopter has got since; where somebody there cannot be told from one, that is said, for neither
     /// "stopped" nor a signal would be right. True: one that bears the mark was found there.
     static bool doubt(const Call &call, const Token &token, StopReport &report)
     {
-        if (!token.cgroup.empty() || token.adopter == 0) return false;
-        // An adopter that is gone has left them to its own, at last to init.
-        const pid_t adopter = linux_::hold(token.adopter, token.adopter_start) ? token.adopter : 1;
+        if (!token.cgroup.empty() || token.adopters.empty()) return false;
+        const std::vector<pid_t> adopters = adopters_of(token);
         enum class Ours { no, yes, not_told, passing };
         const auto look_at = [&](pid_t pid) {
             const Descriptor held = linux_::open_pidfd(pid);
@@ -437,7 +449,10 @@ private:
             is_last = limit.expired() || limit.cancelled();
             is_passing = is_ours = false;
             report.survivors.clear();
-            for (const pid_t pid : linux_::children_of(adopter)) {
+            std::vector<pid_t> adopted;
+            for (const pid_t adopter : adopters)
+                for (const pid_t pid : linux_::children_of(adopter)) adopted.push_back(pid);
+            for (const pid_t pid : adopted) {
                 const Ours ours = pid == ::getpid() ? Ours::no : look_at(pid);
                 if (ours == Ours::passing) is_passing = true;
                 if (ours == Ours::yes) is_ours = true;

@@ -50,8 +50,9 @@ Token Token::parse(const std::string &text)
         if (key == "cgroup-inode") out.cgroup_inode = number();
         if (key == "pid") out.pid = static_cast<pid_t>(number());
         if (key == "start") out.start = number();
-        if (key == "adopter") out.adopter = static_cast<pid_t>(number());
-        if (key == "adopter-start") out.adopter_start = number();
+        if (key == "adopter")
+            if (const auto adopter = static_cast<pid_t>(number()); adopter > 0) out.adopters.push_back({adopter, 0});
+        if (key == "adopter-start" && !out.adopters.empty()) out.adopters.back().start = number();
         if (key == "surroundings") out.surroundings = number();
         if (key == "user") out.user = static_cast<uid_t>(number());
     });
@@ -74,8 +75,10 @@ std::string Token::text() const
     for (const std::string &group : groups) out.add("group", group);
     out.add("pid", static_cast<uint64_t>(pid));
     out.add("start", start);
-    out.add("adopter", static_cast<uint64_t>(adopter));
-    out.add("adopter-start", adopter_start);
+    for (const Adopter &adopter : adopters) {
+        out.add("adopter", static_cast<uint64_t>(adopter.pid));
+        out.add("adopter-start", adopter.start);
+    }
     out.add("surroundings", surroundings);
     out.add("user", uint64_t{user});
     return std::move(out).text();

@@ -22,8 +22,11 @@ struct Token {
     std::vector<std::string> groups;   ///< folders of all groups of the launch
     pid_t pid = 0;              ///< of the runner
     uint64_t start = 0;         ///< its start time, clock ticks since boot
-    pid_t adopter = 0;          ///< who gets the orphans of the tree once the runner is gone; 0: not known
-    uint64_t adopter_start = 0;
+    struct Adopter {
+        pid_t pid = 0;
+        uint64_t start = 0;
+    };
+    std::vector<Adopter> adopters;   ///< who gets the orphans of the tree once the runner is gone, then those above; empty: not known
     uint64_t surroundings = 0;  ///< linux_::surroundings_of the runner
     uid_t user = 0;             ///< of the runner
 

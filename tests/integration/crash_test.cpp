@@ -169,6 +169,39 @@ BOOST_AUTO_TEST_CASE(what_is_born_into_an_older_session_is_not_taken_for_an_orph
     for (const int fd : {asks[0], asks[1], tells[0], tells[1]}) ::close(fd);
 }
 
+BOOST_AUTO_TEST_CASE(an_orphan_is_not_overlooked_where_its_adopter_is_gone_too)
+{
+    const TempRoot root;
+    Config config{.root = root.path()};
+    config.process.config = R"({"cgroup": "none"})";
+    const pid_t adopter = ::fork();
+    if (adopter == 0) {
+        ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+        Engine(config).launch("contoso", R"({"steps": [{"command": [")" + helper("stop_wiped") + "\"]}]}");
+        for (;;) ::pause();
+    }
+    const fs::path folder = root.path() / "contoso/logs/1";
+    until_file(folder / "up");
+    const Engine engine(config);
+    const Build build = engine.build("contoso", 1);
+    const pid_t wiped = std::atoi(slurp(folder / "pids").c_str());
+    const linux_::Descriptor held = linux_::open_pidfd(wiped);
+    BOOST_REQUIRE(held);
+    ::kill(adopter, SIGKILL);
+    ::waitpid(adopter, nullptr, 0);
+    ::kill(runner_of(build), SIGKILL);
+    eventually("adopted by us", [&] { return linux_::stat_of(wiped)->parent == ::getpid(); });
+    const StopResult result = build.stop({.grace = 100ms});
+    BOOST_TEST(result.message == "Build id 1 could not be stopped completely: 1 process lives on");
+    BOOST_REQUIRE(result.report.survivors.size() == 1u);
+    BOOST_TEST(result.report.survivors[0].pid == wiped);
+    BOOST_TEST(!result.report.survivors[0].doubt.empty());
+    BOOST_TEST(!linux_::has_ended(held));
+    linux_::send(held, SIGKILL);
+    ::waitpid(wiped, nullptr, 0);
+    BOOST_TEST(build.stop().message == "Build id 1 has been stopped");
+}
+
 BOOST_AUTO_TEST_CASE(a_runner_that_stands_still_does_not_save_its_build)
 {
     const TempRoot root;

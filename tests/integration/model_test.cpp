@@ -15,6 +15,8 @@ using namespace support;
 using litbuild::linux_::Descriptor;
 using Outcome = StopResult::Outcome;
 
+BOOST_TEST_GLOBAL_FIXTURE(Subreaper);
+
 namespace {
 
 struct Disagreement : std::runtime_error {
@@ -304,8 +306,6 @@ private:
     uint64_t seed_;
     fs::path root_;
     std::string cookie_;
-    const uint64_t began_ = linux_::stat_of(::getpid())->start;
-    pid_t adopter_ = 0;   ///< who gets orphans here, where that is not init
     std::string drone_ = helper("model_drone");
     Descriptor socket_;
     std::unique_ptr<Engine> engines_[2];
@@ -421,8 +421,6 @@ void World::launch(bool crash)
         log("launch key " + std::to_string(m.key) + (m.cgroup ? " cgroup" : " none"));
         m.build = engine.launch("contoso", spec);
         if (m.build->get_status().detail.find("\"containment\":\"cgroup\"") != std::string::npos) had_groups_ = true;
-        const std::string token = slurp(m.build->path() / ".control/token");
-        if (const size_t at = token.find("\nadopter "); at != std::string::npos) adopter_ = std::atoi(token.c_str() + at + 9);
         heard(m.leader, [] { return false; });
         enter(m, m.leader, false);
         m.up = true;
@@ -561,16 +559,11 @@ void World::leave(Modelled &m)
     if (m.leader_gone && !m.runner_killed && m.drones.empty() && !m.hurt && (m.waits || chance(2))) settle(m);
 }
 
-/// There was no runner to keep the tree together and no group, and somewhere somebody lives that bears no mark: one of
-/// ours, or what others start on this machine meanwhile.
+/// There was no runner to keep the tree together and no group, and somewhere one of ours lives that bears no mark. Orphans of
+/// others do not come here.
 bool World::may_doubt(const Modelled &m) const
 {
     if (!m.runner_killed || (m.cgroup && had_groups_)) return false;
-    for (const pid_t pid : linux_::numbers_in("/proc")) {
-        const auto stat = linux_::stat_of(pid);
-        const bool is_orphan = stat && (stat->parent == 1 || stat->parent == adopter_) && stat->start >= began_;
-        if (is_orphan && linux_::command_of(pid).find(cookie_) == std::string::npos) return true;
-    }
     for (const Modelled &each : builds_)
         for (const auto &[id, drone] : each.drones)
             if (drone.wiped && drone.lives()) return true;

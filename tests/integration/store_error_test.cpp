@@ -23,6 +23,7 @@ struct Failure {
 const Failure failures[] = {
     {EIO, "EIO", Fate::refused},       {ENOSPC, "ENOSPC", Fate::refused}, {EDQUOT, "EDQUOT", Fate::refused},
     {EINTR, "EINTR", Fate::refused},   {ESTALE, "ESTALE", Fate::refused}, {EACCES, "EACCES", Fate::refused},
+    {ETIMEDOUT, "ETIMEDOUT", Fate::refused},
     {EIO, "EIO, executed", Fate::belied},
     {EIO, "EIO from then on", Fate::refused, true},
 };
@@ -40,6 +41,15 @@ void check_report(const Report &report, const Failure &failure, const Place &pla
     demand(fitting.contains(report.code), "the code does not fit: " + told);
     const bool starts = sentence.starts_with("contoso") || sentence.starts_with("fabrikam") || sentence.starts_with(place.root().string());
     demand(starts && sentence.find(": ") != std::string::npos, "the sentence does not start with the object: " + told);
+}
+
+/// Copies on the way to another file system, which a next try would go on with.
+size_t copies_in(const Place &place)
+{
+    size_t count = 0;
+    for (const fs::directory_entry &entry : fs::recursive_directory_iterator(place.root(), fs::directory_options::follow_directory_symlink))
+        if (entry.path().filename().string().starts_with(".mv-")) ++count;
+    return count;
 }
 
 struct Tally {
@@ -73,6 +83,7 @@ bool try_point(const Operation &operation, const Failure &failure, int point, Ag
     demand(done || point > 0, std::string("it fails by itself: ") + reports[0].sentence);
     if (!done) check_report(reports[0], failure, trial.place());
     demand(!done || !hit || !hit->makes_safe, "it went well, though nobody knows what is on the disk");
+    if (hit && hit->makes_safe && !failure.lasts) demand(copies_in(trial.place()) == 0, "a copy stays, though nobody knows what of it is on the disk");
     trial.adopt(0);
     trial.verify(done ? Done::surely : Done::perhaps, Swept::no);
     if (done && operation.effect == Effect::creates) demand(trial.created() == reports[0].runid, "it named another id than that of the new build");

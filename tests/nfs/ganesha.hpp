@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -21,23 +23,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <litbuild/linux/descriptor.hpp>
+
 namespace nfs_fixture {
 
 namespace fs = std::filesystem;
 
-/// A port of loopback that nobody listens on.
+/// A port of loopback that nobody listens on, another one each time; none that a client is given by itself, for a server that
+/// starts again is to find it free again.
 inline int free_port()
 {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (::bind(socket, reinterpret_cast<sockaddr *>(&address), size) != 0 ||
-        ::getsockname(socket, reinterpret_cast<sockaddr *>(&address), &size) != 0)
-        throw std::runtime_error("no free port");
-    ::close(socket);
-    return ntohs(address.sin_port);
+    constexpr unsigned first = 20000, count = 12000;
+    static std::set<unsigned> given;
+    std::random_device random;
+    for (int i = 0; i < 1000; ++i) {
+        const unsigned port = first + random() % count;
+        if (!given.insert(port).second) continue;
+        const litbuild::linux_::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<uint16_t>(port));
+        if (::bind(socket.get(), reinterpret_cast<sockaddr *>(&address), sizeof address) == 0) return static_cast<int>(port);
+    }
+    throw std::runtime_error("no free port");
 }
 
 class Ganesha {

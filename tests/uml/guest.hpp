@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,15 @@ inline std::string missing()
         if (::access(program, X_OK) != 0) return std::string(program) + " is not installed";
     if (::access("/usr/lib/uml/modules", R_OK) != 0) return "there are no modules of User Mode Linux";
     return "";
+}
+
+/// Whether a guest may keep its memory in a file there.
+inline bool may_hold_memory(const char *folder)
+{
+    struct statvfs found{};
+    constexpr uint64_t enough = uint64_t{1} << 30;
+    return ::access(folder, W_OK) == 0 && ::statvfs(folder, &found) == 0 && (found.f_flag & ST_NOEXEC) == 0 &&
+           found.f_bavail * found.f_frsize >= enough;
 }
 
 inline fs::path source() { return fs::path(::getenv("LITBUILD_SOURCE_DIR")); }
@@ -68,7 +78,7 @@ public:
         if (pid_ == 0) {
             ::setsid();
             // Its memory is a file there.
-            ::setenv("TMPDIR", ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", 1);
+            ::setenv("TMPDIR", may_hold_memory("/dev/shm") ? "/dev/shm" : "/tmp", 1);
             ::setenv("LD_PRELOAD", (helpers() / "uml_registers.so").c_str(), 1);
             const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), none = ::open("/dev/null", O_RDONLY);
             const int high_in = ::fcntl(in.get(), F_DUPFD, 10), high_out = ::fcntl(out.get(), F_DUPFD, 10);

@@ -471,7 +471,8 @@ typedef struct lb_process_controller {
     /* Carries out the plan. The request already lies in the build's folder (`.control/stop.*`), where the runner reads
      * it; this call tells the runner to look, and ends the whole tree itself if the runner is gone or does not answer.
      * `uuid` is the build's; it stands in the environment of every process of the build as LITBUILD_UUID.
-     * An empty token: the launching process died before there was one; the uuid alone tells what may be left. */
+     * An empty token: the launching process died before there was one; the uuid alone tells what may be left. Who cannot go
+     * by that says LB_UNSUPPORTED; another error is passed on as that of a stop that could not be tried. */
     int32_t (*stop)(void *self, const lb_call *, lb_str token, lb_str uuid, const lb_stop_step *plan, size_t plan_count,
                     lb_stop_report_fn, void *ctx, lb_error *);
     /* Waits until the command has ended, or the deadline; then as `probe`. */

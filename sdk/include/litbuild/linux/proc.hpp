@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include <litbuild/error.hpp>
 #include <litbuild/linux/descriptor.hpp>
 
 namespace litbuild::linux_ {
@@ -145,13 +146,21 @@ inline bool has_ended(const Descriptor &pidfd) noexcept
 }
 
 /// The process that had this pid and start time, if it is still alive. The start time is read after the pidfd is held, so
-/// that the pid cannot change hands in between.
+/// that the pid cannot change hands in between. Throws litbuild::Error where that cannot be told, for the caller has no
+/// descriptors or no memory left.
 inline Descriptor hold(pid_t pid, uint64_t start)
 {
+    const auto check = [pid] {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            throw os_error("process " + std::to_string(pid), "see whether it is alive", errno);
+    };
     if (pid <= 0) return Descriptor();
     Descriptor pidfd = open_pidfd(pid);
+    if (!pidfd) check();
     if (!pidfd || has_ended(pidfd)) return Descriptor();
+    errno = 0;
     const std::optional<ProcStat> stat = stat_of(pid);
+    if (!stat) check();
     if (!stat || stat->start != start || has_ended(pidfd)) return Descriptor();
     return pidfd;
 }

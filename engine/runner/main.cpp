@@ -57,13 +57,10 @@ std::string identity()
     const auto line = [&](const char *key, uint64_t value) {
         if (value != 0) out += std::string(key) + " " + std::to_string(value) + "\n";
     };
-    const auto start_of = [](pid_t pid) {
-        const auto stat = litbuild::linux_::stat_of(pid);
-        return stat ? stat->start : 0;
-    };
     const pid_t self = ::getpid();
+    const auto own = litbuild::linux_::stat_of(self);
     line("pid", static_cast<uint64_t>(self));
-    line("start", start_of(self));
+    line("start", own ? own->start : 0);
     // The first one has adopted this process. Once it is gone one above it will, nobody can see which; a token has little room.
     int above = 0;
     for (pid_t adopter = ::getppid(); adopter > 0 && above < 16; ++above) {

@@ -313,8 +313,10 @@ void FolderStore::Moving::carry(Place to)
         copy();
         publish();
     } catch (const Error &error) {
-        // One that was broken off goes on from where it was. Others need their space.
-        const bool is_kept = error.code() == Code::cancelled || error.code() == Code::timeout;
+        // One that was broken off goes on from where it was. Others need their space, and what a disk was too slow for is
+        // not known to be there.
+        const bool is_kept = (error.code() == Code::cancelled || error.code() == Code::timeout) &&
+                             (call_.cancelled() || call_.expired());
         // What others have gone on with is theirs.
         if (!journal_ || !is_alone_ || is_destination(*journal_)) throw;
         if (is_kept)

@@ -178,7 +178,7 @@ public:
     /// What is the same in `to` by size and time is not copied again, what is not in `from` is removed from it. Never
     /// changes `from`; may use the name of `to` with ".links" behind it until it returns. Code::not_found: no folder `from`.
     /// Code::denied: a part may not be read, or a device not be made.
-    /// Code::unsupported: `to` cannot keep an extended attribute.
+    /// Code::unsupported: `to` cannot keep an extended attribute. Code::unavailable: a part of `from` was swapped meanwhile.
     /// False: a part of `from` went away while it was read; `to` may be copied to again.
     virtual bool copy_tree(const Call &call, const Path &from, const Path &to, const Told &told) = 0;
     /// Whether `copy` is what copy_tree makes of `tree`.

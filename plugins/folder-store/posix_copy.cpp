@@ -207,9 +207,7 @@ private:
         if (error != 0) return failed(error, name, "copy it");
         if (is_copied) {
             told_(size);
-            // Its own sync may have failed, and been told to who is gone: the comparison is to see what the disk has.
-            if (::fsync(out.get()) != 0) return failed_in_copy(errno, name, "write it to the disk");
-            (void)::posix_fadvise(out.get(), 0, 0, POSIX_FADV_DONTNEED);
+            if (!read_anew(out.get(), name)) return false;
         } else {
             if (there && !clear(name)) return false;
             out.reset(::openat(to_.dir(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -222,6 +220,16 @@ private:
         if (is_linked && ::linkat(to_.dir(), name.c_str(), links_.get(), key.c_str(), 0) != 0)
             return failed_in_copy(errno, name, "link it");
         return sync(out.get(), name);
+    }
+
+    // Its own sync may have failed, and been told to who is gone: the comparison is to see what the disk has.
+    bool read_anew(int fd, const std::string &name)
+    {
+        if (!(can_sync_all_ ? is_settled_ || ::syncfs(begun_.get()) == 0 : ::fsync(fd) == 0))
+            return failed_in_copy(errno, name, "write it to the disk");
+        is_settled_ = true;
+        (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        return true;
     }
 
     // Of an earlier copy. What has only this name is given its attributes again; what has others might not be ours, and has
@@ -269,6 +277,7 @@ private:
     std::vector<Level> levels_;
     bool can_sync_all_;
     Descriptor begun_;   // to sync by: it is told what failed since it was opened
+    bool is_settled_ = false;   // what was copied earlier is written out
     bool late_ = false;
     int synced_ = 0;
     TreeFault fault_;

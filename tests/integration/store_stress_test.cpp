@@ -120,6 +120,7 @@ public:
             const Action action = choose();
             int64_t runid = 0;
             bool was_there = false;
+            const bool had_none = world_.common().highest == 0;
             try {
                 if (action != create && action != list && action != page) {
                     runid = some_build();
@@ -128,7 +129,7 @@ public:
                 }
                 act(action, runid);
             } catch (const Error &e) {
-                judge(action, runid, was_there, e);
+                judge(action, runid, was_there, had_none, e);
             }
             ++world_.common().done[action];
         }
@@ -335,12 +336,13 @@ private:
     }
 
     // An error is right where the build was not there, or is not any more; and where too many wanted it at once.
-    void judge(Action action, int64_t runid, bool was_there, const Error &e)
+    /// `was_there`, `had_none` (no builds at all): before it began.
+    void judge(Action action, int64_t runid, bool was_there, bool had_none, const Error &e)
     {
         ++world_.common().errors[static_cast<size_t>(e.code())];
         if (e.code() == Code::unavailable && (action == move_out || action == move_back || action == remove_it)) return;
         const bool is_missing = e.code() == Code::not_found && runid != 0 && (!was_there || !world_.is_there(runid));
-        const bool no_team = e.code() == Code::not_found && world_.common().highest == 0;
+        const bool no_team = e.code() == Code::not_found && had_none;
         if (is_missing || no_team) return;
         world_.wrong("%s: %s (%s)", action_names[action], e.what(), name(e.code()));
     }

@@ -335,8 +335,8 @@ private:
         check_list("list in pages", before, gone, listed);
     }
 
-    // An error is right where the build was not there, or is not any more; and where too many wanted it at once.
-    /// `was_there`, `had_none` (no builds at all): before it began.
+    // An error is right where the build was not there before, or is not any more; where there were no builds at all; and where
+    // too many wanted it at once.
     void judge(Action action, int64_t runid, bool was_there, bool had_none, const Error &e)
     {
         ++world_.common().errors[static_cast<size_t>(e.code())];
